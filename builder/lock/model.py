@@ -1,0 +1,90 @@
+"""The values of a lock.
+
+Sources name no package-registry host (`go:PATH@VERSION`, `deb:SUITE/NAME=VERSION`): the machine's own client
+configuration says where from. Nothing here was guessed: h1 sums are Go's directory hashes (`h1:...`, as in go.sum),
+sha256 of packages come from a Release-signed index.
+"""
+
+from dataclasses import dataclass
+
+from bundles.digest import Digest
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedFile:
+    """One file to fetch: name, size in bytes, digest."""
+
+    name: str
+    size: int
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedSum:
+    """The go.mod and go.sum beside the recipe that pin a component's modules.
+
+    `folder` is relative to the recipe; `digest` covers go.mod, go.sum and tools.go there; `modules` counts the
+    modules; `unverified` names those that the checksum database does not know (trust on first use).
+    """
+
+    folder: str
+    digest: Digest
+    modules: int
+    unverified: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedTool:
+    """A toolchain: `go-toolchain:1.26.8` with its h1 and the zip's size in bytes."""
+
+    source: str
+    h1: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedInput:
+    """What one component is made of.
+
+    | source | pinned by |
+    |---|---|
+    | `go:MODULE@VERSION` | `h1`, `sum` |
+    | `go-source:MODULE@VERSION` | `h1` |
+    | `deb:SUITE/NAME=VERSION`, `deb-source:SUITE/NAME=VERSION` | `files` |
+    | `folder:PATH`, `file:PATH` | `digest` (a folder's: see builder.tree) |
+    """
+
+    component: str
+    source: str
+    h1: str | None = None
+    digest: Digest | None = None
+    files: tuple[LockedFile, ...] = ()
+    sum: LockedSum | None = None
+    license: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedChart:
+    """A chart by its source folder's digest; name and version are those of its Chart.yaml."""
+
+    name: str
+    version: str
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """A whole lock. `recipe` is the digest of the parsed recipe; `epoch` in seconds is the time of everything built.
+
+    `buildroot` is the place of the locked C build root; empty while C is compiled with the host's compiler.
+    """
+
+    recipe: Digest
+    bundle: str
+    epoch: int
+    tools: tuple[LockedTool, ...]
+    buildroot: tuple[LockedInput, ...]
+    inputs: tuple[LockedInput, ...]
+    charts: tuple[LockedChart, ...]

@@ -1,0 +1,182 @@
+"""The values of a recipe, after parsing: valid by construction, `$version` substituted, defaults filled in.
+
+A recipe is a folder: bundle.yaml (what a site gets), components.yaml (where every file comes from), images.yaml
+(files into images), charts.yaml (HelmChart manifests). Names are map keys. `x-sealift` comments in field docs feed
+the generated reference.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from bundles.platform import Platform
+from bundles.reference import Reference
+
+DEFAULT_LEVEL = 12
+CHARTS = "charts"  # the component name that stands for all packaged charts in an image's layers
+
+
+class Flavour(StrEnum):
+    """Which containerd line a bundle carries (bundle-format 1)."""
+
+    CLASSIC = "classic"
+    MODERN = "modern"
+
+
+class Fips(StrEnum):
+    """The crypto of every Go component."""
+
+    BORINGCRYPTO = "boringcrypto"
+    GO_NATIVE = "go-native"
+    OFF = "off"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoComponent:
+    """Programs of one Go module, compiled here, static.
+
+    `module` and `version` for `go: MODULE@VERSION`; `folder` for `go: ./src/x`, a module beside the recipe.
+    `packages` maps program name -> package path below the module ("" = the module's root).
+    """
+
+    name: str
+    module: str | None
+    version: str
+    folder: PurePosixPath | None
+    packages: Mapping[str, str]
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    cgo: bool = False
+    needs: tuple[str, ...] = ()
+    sumdb: bool = True
+    replace: Mapping[str, str] = field(default_factory=dict)
+    static: bool = True
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files it makes, by name."""
+        return tuple(self.packages)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompileComponent:
+    """C sources and a short list of commands. `source`: `deb-source:NAME=VERSION`, `go-source:MODULE@VERSION`, `./dir`.
+
+    `output` maps file name -> path below the source folder.
+    """
+
+    name: str
+    source: str
+    version: str
+    run: tuple[str, ...]
+    output: Mapping[str, PurePosixPath]
+    needs: tuple[str, ...] = ()
+    static: bool = True
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files it makes, by name."""
+        return tuple(self.output)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DebComponent:
+    """Files of one Debian binary package: `deb: NAME=VERSION`. `files` maps file name -> path in the package."""
+
+    name: str
+    package: str
+    version: str
+    files: Mapping[str, PurePosixPath]
+    static: bool = False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files it takes, by name."""
+        return tuple(self.files)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileComponent:
+    """A file beside the recipe; `mode` is octal, 0o644 or 0o755."""
+
+    name: str
+    path: PurePosixPath
+    version: str = ""
+    mode: int = 0o644
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Its one file."""
+        return (self.path.name,)
+
+
+Component = GoComponent | CompileComponent | DebComponent | FileComponent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """`what: where` of a layer: a component (all its outputs), one output of it, or the charts, into a folder."""
+
+    component: str
+    output: str | None
+    folder: PurePosixPath
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssembleImage:
+    """Layers of components over `scratch`. For the runtime image `reference` carries the bundle's tag."""
+
+    name: str
+    reference: Reference
+    layers: tuple[tuple[Placement, ...], ...]
+    user: str = ""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderChart:
+    """A chart's source folder beside the recipe; its HelmChart manifest is named `rke2-<name>`."""
+
+    name: str
+    folder: PurePosixPath
+    bootstrap: bool = False
+    take_ownership: bool = False
+    discover: tuple[Mapping[str, object], ...] = ()
+
+    @property
+    def manifest_name(self) -> str:
+        """Name of the HelmChart object, and of its file without `.yaml`."""
+        return f"rke2-{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A whole recipe; `folder` is where it was read from, all other paths are relative to it."""
+
+    folder: Path
+    name: str
+    version: str
+    flavour: Flavour
+    sequence: int
+    platforms: tuple[Platform, ...]
+    components: Mapping[str, Component]
+    images: Mapping[str, AssembleImage]
+    charts: Mapping[str, FolderChart]
+    archives: Mapping[str, tuple[str, ...]]
+    runtime: str
+    go: str | None = None
+    fips: Fips = Fips.OFF
+    buildroot: str | None = None
+    budget: int | None = None
+    expires_days: int | None = None
+    level: int = DEFAULT_LEVEL
+
+    @property
+    def tag(self) -> str:
+        """The runtime image's tag: the version, and `-classic` where a stock RKE2 must never pick it up."""
+        return self.version if self.flavour is Flavour.MODERN else f"{self.version}-{self.flavour}"

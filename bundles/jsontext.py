@@ -1,0 +1,134 @@
+"""JSON, strictly both ways.
+
+Writing: canonical JSON (bundle-format 4): UTF-8, keys sorted by code point, no blanks, integers only, no escapes but
+the mandatory ones, one newline at the end.
+
+Reading: what splits parsers is refused before types are converted. Go's readers match field names without regard to
+case and take the last of two; Python's accept NaN, UTF-16 and any depth; msgspec alone accepts duplicate keys. So:
+UTF-8 without BOM, no duplicate keys, no key that differs from a known field only in case, no NaN or infinity, bounded
+depth and size, nothing after the value.
+"""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from bundles.digest import Digest
+from bundles.errors import FormatError, LimitError, SealiftError
+
+T = TypeVar("T")
+MAX_DEPTH = 32
+MAX_DOCUMENT = 32 << 20  # bytes; the largest index seen for 400 images is below 4 MiB
+
+
+def encode_canonical(value: object) -> bytes:
+    """A msgspec struct or plain value -> canonical bytes with one newline; None fields are left out.
+
+    Raises TypeError for floats (a bug of ours: the format has integers only).
+    """
+    plain = msgspec.to_builtins(value, enc_hook=_encode_hook)
+    _refuse_floats(plain)
+    text = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def decode(data: bytes, type_: type[T], *, where: object, max_size: int = MAX_DOCUMENT) -> T:
+    """Bytes -> a value of `type_` (a msgspec struct or typing construct); unknown fields are ignored.
+
+    Raises FormatError (with `where`) for anything that two JSON readers could understand differently.
+    """
+    plain = decode_plain(data, where=where, max_size=max_size)
+    _refuse_other_case(plain, msgspec.inspect.type_info(type_), where)
+    try:
+        return msgspec.convert(plain, type_, dec_hook=_decode_hook, strict=True)
+    except msgspec.ValidationError as exc:
+        raise FormatError(f"unexpected JSON: {exc}", where=where) from exc
+
+
+def decode_plain(data: bytes, *, where: object, max_size: int = MAX_DOCUMENT) -> Any:
+    """Bytes -> dicts, lists, strings, integers, floats, booleans and None; strict as `decode`, without types."""
+    if len(data) > max_size:
+        raise LimitError("JSON document too large", where=where, got=f"{len(data)} bytes", want=f"<= {max_size}")
+    _bound_depth(data, where)
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except SealiftError as exc:
+        raise FormatError(exc.message, where=where, got=exc.got) from exc
+    except UnicodeDecodeError as exc:
+        raise FormatError("not UTF-8", where=where, got=f"byte {exc.start}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise FormatError(f"not JSON: {exc}", where=where) from exc
+
+
+def _encode_hook(value: object) -> object:
+    if isinstance(value, Digest):
+        return str(value)
+    raise NotImplementedError(f"cannot encode {type(value)}")
+
+
+def _decode_hook(type_: type, value: object) -> object:
+    if type_ is Digest and isinstance(value, str):
+        try:
+            return Digest.parse(value)
+        except FormatError as exc:
+            raise msgspec.ValidationError(f"{exc.message} {exc.got}") from exc
+    raise msgspec.ValidationError(f"expected {type_.__name__}, got {type(value).__name__}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise FormatError("duplicate JSON key", got=repr(twice[:80]))
+    return result
+
+
+def _no_constant(text: str) -> Any:
+    raise FormatError("not JSON: no NaN, no Infinity", got=text)
+
+
+def _bound_depth(data: bytes, where: object) -> None:
+    """A cheap scan before the parser recurses; brackets inside strings only make it stricter when unbalanced."""
+    depth = 0
+    in_string = escaped = False
+    for byte in data if data.count(b"[") + data.count(b"{") > MAX_DEPTH else b"":
+        if in_string:
+            in_string, escaped = (escaped or byte != 0x22), (byte == 0x5C and not escaped)
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise LimitError("JSON nested too deeply", where=where, want=f"<= {MAX_DEPTH} levels")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _refuse_floats(value: object) -> None:
+    if isinstance(value, float):
+        raise TypeError("canonical JSON has integers only")
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_floats(child)
+
+
+def _refuse_other_case(value: Any, info: msgspec.inspect.Type, where: object) -> None:
+    """Go matches `config` to the field `Config`; a document with both would be two documents."""
+    if isinstance(info, msgspec.inspect.StructType) and isinstance(value, dict):
+        fields = {field.encode_name: field.type for field in info.fields}
+        folded = {name.casefold(): name for name in fields}
+        for key, child in value.items():
+            if key in fields:
+                _refuse_other_case(child, fields[key], where)
+            elif (known := folded.get(key.casefold())) is not None:
+                raise FormatError("field name in the wrong case", where=where, got=repr(key), want=repr(known))
+    elif isinstance(info, (msgspec.inspect.ListType, msgspec.inspect.VarTupleType)) and isinstance(value, list):
+        for child in value:
+            _refuse_other_case(child, info.item_type, where)
+    elif isinstance(info, msgspec.inspect.DictType) and isinstance(value, dict):
+        for child in value.values():
+            _refuse_other_case(child, info.value_type, where)
+    elif isinstance(info, msgspec.inspect.UnionType):
+        for option in info.types:
+            _refuse_other_case(value, option, where)

@@ -1,0 +1,1 @@
+"""Admit -> stage -> extract -> boot: the airgapped host's half of Sealift."""
