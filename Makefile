@@ -1,0 +1,51 @@
+# The two commands:  make bundle   builds, verifies, stages and extracts a bundle     (RECIPE=recipes/hello for a tiny one)
+#                    make test     runs all tests
+# SETUP=1 installs what the system lacks (Debian packages); without it the first lines say what is missing.
+
+RECIPE ?= recipes/rke2-v1.34
+OUT    ?= out
+PYTHON ?= python3
+VENV   ?= .venv
+
+export SETUP MINUTES
+sealift = $(VENV)/bin/sealift
+minutes = scripts/minutes.sh
+
+.PHONY: bundle test check generate clean
+
+bundle: $(VENV)/.installed
+	@scripts/doctor.sh $(sealift) $(RECIPE)
+	@$(minutes) "bundle $(notdir $(RECIPE))" scripts/bundle.sh $(VENV)/bin $(RECIPE) $(OUT)
+
+test: $(VENV)/.installed-test
+	@scripts/system.sh tests/system.packages
+	@$(minutes) "check" $(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory bundle RECIPE=recipes/hello
+	@$(MAKE) --no-print-directory bundle RECIPE=recipes/rke2-v1.34
+	@$(minutes) "tests" $(VENV)/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
+
+# Formatting, lint and types.
+check: $(VENV)/.installed-test
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+# Rewrites what is generated from the code; the tests fail when it differs.
+generate: $(VENV)/.installed
+	$(sealift) schema --output recipes/schema.json
+	$(VENV)/bin/python scripts/generate.py
+
+$(VENV)/bin/python:
+	@scripts/system.sh scripts/python.packages
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml scripts/constraints.txt | $(VENV)/bin/python
+	@$(minutes) "install" $(VENV)/bin/pip install --quiet -c scripts/constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml scripts/constraints.txt | $(VENV)/bin/python
+	@$(minutes) "install for tests" $(VENV)/bin/pip install --quiet -c scripts/constraints.txt -e ".[test]"
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(OUT) $(VENV)

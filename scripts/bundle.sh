@@ -1,0 +1,18 @@
+#!/bin/sh
+# bundle.sh BIN RECIPE OUT : build, verify, stage, extract; then says what to do next.
+set -eu
+bin=$1 recipe=$2 out=$3
+bundle=$("$bin/sealift" build "$recipe" --output "$out/bundles" | tail -n 1)
+"$bin/sealift" verify "$bundle" --insecure-no-signature
+"$bin/sealift-node" stage "$bundle" --data-dir "$out/node" --insecure-no-signature
+"$bin/sealift-node" extract --data-dir "$out/node"
+cat <<EOF
+
+The bundle:      $bundle
+The staged node: $out/node   (its binaries: $out/node/bin/)
+
+Next:
+  $bin/sealift inspect $bundle            what is inside
+  $bin/sealift pack $bundle               one file to carry to the site
+  $bin/sealift-node stage BUNDLE --data-dir /var/lib/rancher/rke2 --insecure-no-signature      on the site's host
+EOF

@@ -1,0 +1,14 @@
+#!/bin/sh
+# doctor.sh SEALIFT RECIPE : what building this recipe needs of the machine; installs it when SETUP=1.
+set -eu
+[ "${SETUP:-}" = 1 ] || exec "$1" doctor "$2" --quiet
+packages=$("$1" doctor "$2" --packages) || true
+if [ -n "$packages" ]; then
+  as_root=""
+  [ "$(id -u)" = 0 ] || as_root=sudo
+  echo "installing:" $packages >&2
+  $as_root apt-get update -qq >&2
+  # shellcheck disable=SC2086 # a list of words on purpose
+  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >&2
+fi
+exec "$1" doctor "$2" --quiet

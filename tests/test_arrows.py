@@ -1,0 +1,92 @@
+"""The import arrows of this codebase, as a test: change the table, not the habit.
+
+builder -> bundles <- runtime. The two halves meet only in the bundle format. Pure modules decide and touch nothing;
+the doors to processes, files and registries are named here.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {
+    "bundles": {"cryptography", "backports", "msgspec", "urllib3"},
+    "builder": {"bundles", "backports", "msgspec", "yaml", "click", "rich", "elftools"},
+    "runtime": {"bundles", "msgspec", "yaml", "click", "aiohttp"},
+}
+SUBPROCESS_DOORS = {"builder.process", "runtime.process"}
+# Values, rules and plans: bytes and facts in, values out.
+PURE = {
+    "bundles.errors",
+    "bundles.digest",
+    "bundles.reference",
+    "bundles.datakey",
+    "bundles.platform",
+    "bundles.jsontext",
+    "bundles.oci",
+    "bundles.index",
+    "bundles.ustar",
+    "bundles.sealed.layout",
+    "builder.errors",
+    "builder.plan.model",
+    "builder.plan.graph",
+    "builder.lock.model",
+    "builder.recipe.model",
+}
+DOORS = {"os", "io", "shutil", "tempfile", "socket", "ssl", "http", "urllib", "subprocess", "time", "random", "secrets"}
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found.append((name, path))
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}: write imports in full"
+            yield node.module
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+def test_imports_follow_the_arrows(module: str, path: Path) -> None:
+    package = module.partition(".")[0]
+    for name in imported(path):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            continue
+        assert top == package or top in PACKAGES[package], f"{module} must not import {name}: see PACKAGES"
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+def test_programs_are_started_in_one_module_of_each_half(module: str, path: Path) -> None:
+    if "subprocess" in {name.partition(".")[0] for name in imported(path)}:
+        assert module in SUBPROCESS_DOORS, f"{module} must start programs through {package_door(module)}"
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+def test_pure_modules_touch_nothing(module: str, path: Path) -> None:
+    if module not in PURE:
+        return
+    for name in imported(path):
+        top = name.partition(".")[0]
+        assert top not in DOORS, f"{module} is pure, {name} is a door to the world"
+        if top in PACKAGES:
+            assert name in PURE, f"{module} is pure, {name} is not"
+
+
+def test_the_table_of_pure_modules_names_modules_that_exist() -> None:
+    assert {name for name, _ in modules()} >= PURE
+
+
+def package_door(module: str) -> str:
+    return f"{module.partition('.')[0]}.process"
