@@ -1,4 +1,4 @@
-"""The small Go programs of tests/tools, built once for each content of their sources with the bundle's own toolchain."""
+"""The small Go programs of tests/tools, built once per content of their sources with the bundle's own toolchain."""
 
 import hashlib
 import os
