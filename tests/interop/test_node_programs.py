@@ -125,7 +125,7 @@ def test_socat_relays_a_connection(node: Node, tmp_path: Path) -> None:
             if server.exists() and relay.exists():
                 break
             time.sleep(0.05)
-        client = [node.bin / "socat", "-u", f"UNIX-CONNECT:{relay}", "STDOUT"]
+        client: list[str | Path] = [node.bin / "socat", "-u", f"UNIX-CONNECT:{relay}", "STDOUT"]
         received = subprocess.run(client, env={"PATH": ""}, capture_output=True, check=True, timeout=30).stdout
         assert received == (node.bin / "socat").read_bytes()
     finally:
