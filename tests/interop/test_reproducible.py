@@ -29,7 +29,7 @@ def build_elsewhere(recipe: str, home: Path, *, jobs: int, umask: int, zone: str
         "LC_ALL": locale,
         "SOURCE_DATE_EPOCH": "1",
     }
-    command = [
+    command: list[str | Path] = [
         PROGRAMS / "sealift",
         "build",
         copy,
