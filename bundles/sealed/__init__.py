@@ -1,1 +1,1 @@
-"""Sealed archives: a plain tar that is a docker-archive and an OCI layout at once (bundle-format 2)."""
+"""The sealed archive: one plain tar that is a docker-archive and an OCI image layout at once (bundle-format 2)."""
