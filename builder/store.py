@@ -1,0 +1,297 @@
+"""The store door: content by digest, receipts of finished steps, and the caches of the tools.
+
+    blobs/sha256/<hex>     any content, read-only, under its digest
+    steps/<hex>.json       receipt of the step with that content id, written after its outputs
+    frames/                compressed frames (builder.store_frames)
+    sources/               receipts of verified sources (builder.sources)
+    go/mod, go/build       GOMODCACHE, GOCACHE
+    logs/                  one log per step
+    tmp/                   work in progress; may be emptied whenever nothing runs
+    locks/                 for processes that share a store
+
+A name appears only after its bytes are on disk, so a crash at any point leaves whole files and some of `tmp/`.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from builder.plan.model import Output, Receipt
+from bundles import jsontext
+from bundles.digest import Digest
+from bundles.errors import FormatError, MissingError, SealiftError
+from bundles.files import HashingWriter, fsync_directory, os_errors, write_atomic
+
+CHUNK: Final = 1 << 20  # bytes
+_BLOB_MODE: Final = 0o444  # a step that opens an input for writing must fail, not change what others read
+_FOLDERS: Final = ("blobs/sha256", "steps", "frames", "sources", "go/mod", "go/build", "logs", "tmp", "locks")
+
+
+def default_root(env: Mapping[str, str]) -> Path:
+    """`$SEALIFT_STORE`, else `sealift` below `$XDG_CACHE_HOME`, else below `~/.cache` (XDG base directories)."""
+    if chosen := env.get("SEALIFT_STORE"):
+        return Path(chosen).absolute()
+    if cache := env.get("XDG_CACHE_HOME"):
+        return Path(cache).absolute() / "sealift"
+    return Path(env["HOME"]).absolute() / ".cache" / "sealift"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collected:
+    """What `collect` removed: number of files and their bytes."""
+
+    files: int
+    size: int
+
+
+class Store:
+    """One store folder. Threads and processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        """Makes the folder and its parts where they are missing."""
+        self.root = root
+        with os_errors(root):
+            for name in _FOLDERS:
+                (root / name).mkdir(parents=True, exist_ok=True)
+
+    # Folders that tools fill themselves
+
+    @property
+    def go_mod(self) -> Path:
+        """GOMODCACHE."""
+        return self.root / "go/mod"
+
+    @property
+    def go_build(self) -> Path:
+        """GOCACHE."""
+        return self.root / "go/build"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of steps and of fetching."""
+        return self.root / "logs"
+
+    @property
+    def sources(self) -> Path:
+        """Receipts of verified sources, and private lists of package indexes."""
+        return self.root / "sources"
+
+    @property
+    def frames(self) -> Path:
+        """Compressed frames."""
+        return self.root / "frames"
+
+    # Blobs
+
+    def path(self, digest: Digest) -> Path:
+        """Where the content is or would be. Never write there."""
+        return self.root / "blobs/sha256" / digest.hex
+
+    def has(self, digest: Digest, size: int | None = None) -> bool:
+        """Whether the content is there (and, when given, has that many bytes)."""
+        try:
+            found = self.path(digest).lstat()
+        except FileNotFoundError:
+            return False
+        return stat.S_ISREG(found.st_mode) and size in (None, found.st_size)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """The content; raises MissingError."""
+        try:
+            return open(self.path(digest), "rb")
+        except FileNotFoundError as exc:
+            raise MissingError("not in the store", where=digest, hint="run `sealift build` again") from exc
+
+    def read(self, digest: Digest) -> bytes:
+        """Small content, checked against its digest; raises MissingError, FormatError."""
+        with self.open(digest) as file:
+            data = file.read()
+        if Digest.of(data) != digest:
+            raise FormatError("damaged in the store", where=self.path(digest), got=Digest.of(data), want=digest)
+        return data
+
+    def put(self, data: bytes | bytearray | memoryview) -> Digest:
+        """Keeps bytes; returns their digest."""
+        digest = Digest.of(data)
+        if not self.has(digest, len(data)):
+            with self.writing() as writer:
+                writer.write(data)
+        return digest
+
+    put_bytes = put
+
+    def put_file(self, path: Path, mode: int = 0o644) -> Output:
+        """Keeps a copy of a regular file; `mode` (octal) is noted in the output, not on the blob.
+
+        Raises SealiftError for symlinks and special files: a step must not hand over what it does not own.
+        """
+        with os_errors(path):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise SealiftError("not a regular file", where=path)
+        with open(fd, "rb") as file, self.writing() as writer:
+            shutil.copyfileobj(file, writer, CHUNK)
+        return Output(digest=writer.digest, size=writer.size, mode=mode)
+
+    @contextlib.contextmanager
+    def writing(self, want: Digest | None = None) -> Iterator[HashingWriter]:
+        """Yields a writer; what was written is kept under its digest when the block ends well.
+
+        With `want`, other content raises FormatError and is not kept.
+        """
+        with self.temp_file() as (file, temp):
+            writer = HashingWriter(file)
+            yield writer
+            if want is not None and writer.digest != want:
+                raise FormatError("content differs from its digest", got=writer.digest, want=want)
+            with os_errors(temp):
+                file.flush()
+                os.fchmod(file.fileno(), _BLOB_MODE)
+                os.fsync(file.fileno())
+                target = self.path(writer.digest)
+                os.rename(temp, target)
+                fsync_directory(target.parent)
+
+    # Receipts
+
+    def receipt(self, step: Digest) -> Receipt | None:
+        """The receipt of a finished step; None when there is none or an output is missing or has another size."""
+        try:
+            data = (self.root / "steps" / f"{step.hex}.json").read_bytes()
+            receipt = _receipt_from(jsontext.decode_plain(data, where=f"receipt {step.hex}"))
+        except (FileNotFoundError, FormatError):
+            return None  # a damaged receipt costs a step, no more
+        if all(self.has(output.digest, output.size) for output in receipt.outputs.values()):
+            return receipt
+        return None
+
+    def write_receipt(self, step: Digest, receipt: Receipt) -> None:
+        """Makes a step finished; its outputs must be in the store."""
+        for name, output in receipt.outputs.items():
+            if not self.has(output.digest, output.size):
+                raise MissingError(f"output {name} is not in the store", where=output.digest)
+        write_atomic(self.root / "steps" / f"{step.hex}.json", jsontext.encode_canonical(_receipt_to(receipt)))
+
+    # Work in progress
+
+    @contextlib.contextmanager
+    def temp_folder(self, name: str = "work") -> Iterator[Path]:
+        """A private folder below `tmp/`, removed at the end of the block."""
+        with os_errors(self.root / "tmp"):
+            folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.root / "tmp"))
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+    @contextlib.contextmanager
+    def temp_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """An open file below `tmp/` and its path; whoever wants to keep it renames it inside the block."""
+        with os_errors(self.root / "tmp"):
+            fd, name = tempfile.mkstemp(prefix="blob.", dir=self.root / "tmp")
+        temp = Path(name)
+        try:
+            with open(fd, "wb") as file, os_errors(self.root):
+                yield file, temp
+        finally:
+            temp.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self, name: str = "store", *, exclusive: bool = False, wait: bool = True) -> Iterator[None]:
+        """Holds a lock that other processes see: a build shares `store`, `collect` has it alone.
+
+        Raises SealiftError at once with `wait=False` when another process is in the way. The kernel lets go of it
+        when the process dies.
+        """
+        path = self.root / "locks" / name
+        with os_errors(path):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as exc:
+                raise SealiftError(
+                    "the store is in use by another sealift", where=self.root, hint="wait for it, then run this again"
+                ) from exc
+            yield
+        finally:
+            os.close(fd)
+
+    # Upkeep
+
+    def size(self) -> Mapping[str, int]:
+        """Bytes on disk of each part: blobs, steps, frames, sources, go, logs, tmp."""
+        return {name: _tree_size(self.root / name) for name in sorted({name.split("/")[0] for name in _FOLDERS})}
+
+    def collect(self, keep_steps: Collection[Digest], keep_blobs: Collection[Digest] = ()) -> Collected:
+        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name, all frames, logs, tmp.
+
+        Facts of receipts are not read: a blob that only they name belongs into `keep_blobs`. The tools' caches stay.
+        Raises SealiftError when another process uses the store.
+        """
+        with self.lock(exclusive=True, wait=False):
+            receipts = [found for step in keep_steps if (found := self.receipt(step)) is not None]
+            kept = {output.digest.hex for receipt in receipts for output in receipt.outputs.values()}
+            kept |= {digest.hex for digest in keep_blobs}
+            steps = {f"{step.hex}.json" for step in keep_steps}
+            doomed = [path for path in (self.root / "blobs/sha256").iterdir() if path.name not in kept]
+            doomed += [path for path in (self.root / "steps").iterdir() if path.name not in steps]
+            for name in ("frames", "logs", "tmp"):
+                doomed += (self.root / name).iterdir()
+            size = sum(_tree_size(path) for path in doomed)
+            for path in doomed:
+                remove_tree(path)
+            return Collected(files=len(doomed), size=size)
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a file or folder with all below it, folders without write permission too; symlinks are not followed."""
+    if not path.is_symlink() and path.is_dir():
+        for folder, _, _ in os.walk(path):
+            with contextlib.suppress(OSError):
+                os.chmod(folder, 0o700)
+        with os_errors(path):
+            shutil.rmtree(path)
+    else:
+        with os_errors(path):
+            path.unlink(missing_ok=True)
+
+
+def _tree_size(path: Path) -> int:
+    """Bytes allocated below `path`."""
+    total = 0
+    stack = [path]
+    while stack:
+        current = stack.pop()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # others may remove what we look at
+            total += current.lstat().st_blocks * 512
+            if current.is_dir() and not current.is_symlink():
+                stack += [Path(entry.path) for entry in os.scandir(current)]
+    return total
+
+
+def _receipt_to(receipt: Receipt) -> dict[str, Any]:
+    outputs = {
+        name: {"digest": str(output.digest), "mode": output.mode, "size": output.size}
+        for name, output in receipt.outputs.items()
+    }
+    return {"facts": dict(receipt.facts), "outputs": outputs}
+
+
+def _receipt_from(document: Any) -> Receipt:
+    try:
+        outputs = {
+            name: Output(digest=Digest.parse(value["digest"]), size=int(value["size"]), mode=int(value["mode"]))
+            for name, value in document["outputs"].items()
+        }
+        return Receipt(outputs=outputs, facts=document["facts"])
+    except (TypeError, KeyError, AttributeError, ValueError) as exc:
+        raise FormatError(f"not a receipt: {exc}") from exc
