@@ -1,0 +1,72 @@
+"""Options that several verbs share, with one wording."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bundles.talk import PROGRESS_MODES, Progress, make_progress
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def common(function: F) -> F:
+    """`--debug`: handled where errors are told, declared on every verb so that it may stand at the end."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")(function)
+
+
+def json_flag(function: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")(function)
+
+
+def progress_mode(function: F) -> F:
+    """`--progress`."""
+    return click.option(
+        "--progress",
+        type=click.Choice(PROGRESS_MODES),
+        default="auto",
+        show_default=True,
+        help="How work is told on stderr.",
+    )(function)
+
+
+def trust_flags(function: F) -> F:
+    """`--key`, `--policy`, `--insecure-no-signature`: one of them, for whatever believes a bundle."""
+    for option in (
+        click.option("--insecure-no-signature", "insecure", is_flag=True, help="Accept a bundle that nobody signed."),
+        click.option("--policy", type=PATH, metavar="FILE", help="Trust what this policy trusts."),
+        click.option("--key", type=PATH, metavar="PUB", help="Trust this public key."),
+    ):
+        function = option(function)
+    return function
+
+
+def store_option(function: F) -> F:
+    """`--store`."""
+    return click.option(
+        "--store",
+        "store_root",
+        type=FOLDER,
+        metavar="DIR",
+        help="The store of built things.  [default: $SEALIFT_STORE, or sealift below $XDG_CACHE_HOME or ~/.cache]",
+    )(function)
+
+
+def chosen_store(store_root: Path | None) -> Path:
+    """The store's folder: the option, else what the environment says."""
+    from builder.store import default_root
+
+    return store_root.absolute() if store_root else default_root(os.environ)
+
+
+def byte_progress(mode: str) -> Progress:
+    """The printer for work that is counted in bytes, on stderr."""
+    return make_progress(mode, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
