@@ -131,7 +131,7 @@ class BlobWriter(Protocol):
 class Sink(Protocol):
     """Where new blobs go."""
 
-    def writer(self) -> AbstractContextManager[BlobWriter]:
+    def writing(self) -> AbstractContextManager[BlobWriter]:
         """A blob under way: stored under its digest when the block ends well, gone when it ends in an exception."""
 
 
