@@ -1,0 +1,1 @@
+"""Layers -> files below named directories; nothing outside them, whatever the layers say."""
