@@ -1,0 +1,186 @@
+"""Puts finished images into a bundle's folder: archives, lists, the index, the sums. Everything is known by now.
+
+The folder is a temporary one; whoever calls this checks it with the strict reader and gives it its name. `describe`
+is pure and says what the folder will be called and hold; `write_bundle` writes it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.store import Store
+from bundles import index
+from bundles.datakey import data_key
+from bundles.digest import Digest
+from bundles.files import fsync_directory, os_errors, write_atomic
+from bundles.index import Archive, BundleIndex, Chart, File, Image, Runtime, Sha256
+from bundles.layers.model import FramedLayer, Part
+from bundles.platform import Platform
+from bundles.reference import Reference
+from bundles.sealed.layout import SealedImage, SealedLayout, index_blobs, lay_out
+from bundles.sealed.write import WrittenArchive, write_archive
+
+RUNTIME_ARCHIVE = "rke2-runtime"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltImage:
+    """A finished image: the exact bytes of its documents, its layers lowest first, and who asked for it."""
+
+    reference: Reference
+    manifest: bytes
+    config: bytes
+    layers: tuple[FramedLayer, ...]
+    why: str
+
+    @property
+    def digest(self) -> Digest:
+        """The manifest's."""
+        return Digest.of(self.manifest)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleSpec:
+    """All that decides a bundle's bytes. `archives`: name without platform and suffix -> images in order."""
+
+    name: str
+    version: str
+    flavour: str
+    sequence: int
+    platform: Platform
+    epoch: int
+    lock: Digest
+    runtime: BuiltImage
+    archives: Mapping[str, tuple[BuiltImage, ...]]
+    charts: tuple[Chart, ...]
+    expires: int | None = None
+
+    @property
+    def folder_name(self) -> str:
+        """The name of the bundle's folder."""
+        return index.folder_name(
+            name=self.name, version=self.version, flavour=self.flavour, platform=str(self.platform)
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArchivePlan:
+    """An archive before it is written: where it goes, and every byte's place."""
+
+    name: str
+    path: str
+    images: tuple[BuiltImage, ...]
+    layout: SealedLayout
+
+
+def plan_archives(spec: BundleSpec) -> tuple[ArchivePlan, ...]:
+    """Spec -> archives in the recipe's order. Pure; raises FormatError for what no archive can hold."""
+    return tuple(
+        ArchivePlan(
+            name=name,
+            path=f"images/{name}.{spec.platform.dashed}.tar",
+            images=images,
+            layout=lay_out(
+                (
+                    SealedImage(reference=image.reference, manifest=image.manifest, config=image.config)
+                    for image in images
+                ),
+                spec.epoch,
+            ),
+        )
+        for name, images in spec.archives.items()
+    )
+
+
+def write_bundle(spec: BundleSpec, folder: Path, store: Store, *, workers: int) -> BundleIndex:
+    """Writes the whole bundle into the empty `folder`; every byte of an archive is written once.
+
+    Raises SealiftError for a full disk, FormatError when the store holds damaged content.
+    """
+    archives = plan_archives(spec)
+    for name in ("images", "lists"):
+        _make_folder(folder / name)
+    written = [_write_archive(plan, folder, store, workers) for plan in archives]
+    lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
+    document = describe(spec, list(zip(archives, written, strict=True)), lists)
+    write_atomic(folder / index.INDEX_NAME, index.encode(document))
+    write_atomic(folder / index.sums_name(document.platform), sums_text(document).encode())
+    if not lists:
+        (folder / "lists").rmdir()
+    fsync_directory(folder)
+    return document
+
+
+def describe(
+    spec: BundleSpec, archives: Sequence[tuple[ArchivePlan, WrittenArchive]], files: Sequence[File]
+) -> BundleIndex:
+    """What was written -> the index. Pure."""
+    images = [
+        Image(reference=image.reference.name, digest=image.digest, archive=plan.path, why=image.why)
+        for plan, _ in archives
+        for image in plan.images
+    ]
+    runtime = spec.runtime
+    return BundleIndex(
+        format=index.FORMAT,
+        name=spec.name,
+        version=spec.version,
+        flavour=spec.flavour,
+        sequence=spec.sequence,
+        created=spec.epoch,
+        expires=spec.expires,
+        platform=str(spec.platform),
+        lock=Sha256(sha256=spec.lock),
+        runtime=Runtime(
+            reference=runtime.reference.name,
+            digest=runtime.digest,
+            key=data_key(Reference.parse(runtime.reference.familiar)),
+        ),
+        archives=[
+            Archive(
+                path=plan.path,
+                size=done.size,
+                sha256=done.sha256,
+                images=[image.reference.name for image in plan.images],
+                blobs=index_blobs(plan.layout, _frames(plan.images).get),
+            )
+            for plan, done in archives
+        ],
+        images=images,
+        charts=list(spec.charts),
+        files=list(files),
+    )
+
+
+def sums_text(document: BundleIndex) -> str:
+    """The checksum file's text: every listed file and bundle.json, by name, as `sha256sum -c` reads it."""
+    rows = {index.INDEX_NAME: Digest.of(index.encode(document))}
+    rows |= {archive.path: archive.sha256 for archive in document.archives}
+    rows |= {file.path: file.sha256 for file in document.files}
+    return "".join(f"{digest.hex}  {path}\n" for path, digest in sorted(rows.items()))
+
+
+def _write_archive(plan: ArchivePlan, folder: Path, store: Store, workers: int) -> WrittenArchive:
+    parts = {layer.digest: layer.parts for image in plan.images for layer in image.layers}
+
+    def parts_of(digest: Digest) -> Sequence[Part]:
+        return parts[digest]
+
+    return write_archive(plan.layout, folder / plan.path, parts_of, store.open, workers=workers)
+
+
+def _write_list(plan: ArchivePlan, folder: Path, platform: Platform) -> File:
+    """The image list beside the archives: inside images/ a .txt would be a list of images to pull."""
+    path = f"lists/{plan.name}.{platform.dashed}.txt"
+    data = "".join(f"{image.reference.name}\n" for image in plan.images).encode()
+    return File(path=path, size=len(data), sha256=write_atomic(folder / path, data))
+
+
+def _frames(images: Iterable[BuiltImage]) -> dict[Digest, tuple[tuple[int, int], ...]]:
+    return {layer.digest: layer.frames for image in images for layer in image.layers}
+
+
+def _make_folder(path: Path) -> None:
+    with os_errors(path):
+        path.mkdir(mode=0o755)
+        path.chmod(0o755)
