@@ -1,0 +1,61 @@
+"""ELF facts: is it a program for the right machine, and does it need anything beside the kernel?"""
+
+import io
+from dataclasses import dataclass
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
+
+_TYPES = {"ET_EXEC": "executable", "ET_DYN": "position independent"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ElfFacts:
+    """`machine` is the e_machine number; `interpreter` the dynamic loader's path; `needed` the shared libraries."""
+
+    bits: int
+    machine: int
+    type: str
+    interpreter: str
+    needed: tuple[str, ...]
+    stripped: bool
+
+    @property
+    def static(self) -> bool:
+        """No loader and no shared library."""
+        return not self.interpreter and not self.needed
+
+
+def elf_facts(content: bytes) -> ElfFacts | None:
+    """A file's bytes -> its facts; None for a file that is no ELF program (or a damaged one)."""
+    if not content.startswith(b"\x7fELF"):
+        return None
+    try:
+        elf = ELFFile(io.BytesIO(content))
+        return ElfFacts(
+            bits=elf.elfclass,
+            machine=int.from_bytes(content[18:20], "little" if elf.little_endian else "big"),
+            type=_TYPES.get(elf["e_type"], str(elf["e_type"])),
+            interpreter=_interpreter(elf),
+            needed=_needed(elf),
+            stripped=elf.get_section_by_name(".symtab") is None,
+        )
+    except (ELFError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        return None  # a damaged file must not take the reader down with it
+
+
+def _interpreter(elf: ELFFile) -> str:
+    for segment in elf.iter_segments("PT_INTERP"):
+        if isinstance(segment, InterpSegment):
+            return segment.get_interp_name()
+    return ""
+
+
+def _needed(elf: ELFFile) -> tuple[str, ...]:
+    found: list[str] = []
+    for segment in elf.iter_segments("PT_DYNAMIC"):
+        if isinstance(segment, DynamicSegment):
+            found += [str(tag.needed) for tag in segment.iter_tags("DT_NEEDED")]
+    return tuple(found)
