@@ -32,7 +32,6 @@ PURE = {
     "bundles.sealed.layout",
     "builder.errors",
     "builder.plan.model",
-    "builder.plan.graph",
     "builder.lock.model",
     "builder.recipe.model",
 }

@@ -57,5 +57,6 @@ def _needed(elf: ELFFile) -> tuple[str, ...]:
     found: list[str] = []
     for segment in elf.iter_segments("PT_DYNAMIC"):
         if isinstance(segment, DynamicSegment):
-            found += [str(tag.needed) for tag in segment.iter_tags("DT_NEEDED")]
+            # pyelftools gives a tag the attribute of its name; its types do not know
+            found += [str(vars(tag)["needed"]) for tag in segment.iter_tags("DT_NEEDED")]
     return tuple(found)

@@ -1,0 +1,154 @@
+"""Recipe and lock -> the jobs of a build, and what is known about each before anything runs. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from builder.errors import RecipeError
+from builder.lock.model import Lock, LockedChart, LockedInput
+from builder.plan.model import Step, content_id
+from builder.recipe.model import (
+    CHARTS,
+    AssembleImage,
+    CompileComponent,
+    Component,
+    DebComponent,
+    FileComponent,
+    GoComponent,
+    Recipe,
+)
+from builder.steps import chart, compile, deb, file, go, image, layer
+from builder.steps.context import Job
+from bundles.digest import Digest
+from bundles.platform import Platform
+
+_GO_PROGRAM = 40_000_000  # bytes: between crictl's 28 and kubelet's 84 MB
+_C_PROGRAM = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A step in the plan: its content id, and whether the store has it."""
+
+    step: Step
+    id: Digest
+    cached: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """All jobs in an order where needs come first, and their rows."""
+
+    jobs: tuple[Job, ...]
+    rows: Mapping[str, Row]
+
+    @property
+    def missing(self) -> tuple[Job, ...]:
+        """Jobs that have to run."""
+        return tuple(job for job in self.jobs if not self.rows[job.step.name].cached)
+
+    @property
+    def seconds(self) -> int:
+        """Estimate for what is missing, one after the other."""
+        return sum(job.step.seconds for job in self.missing)
+
+    @property
+    def size(self) -> int:
+        """Estimated bytes that what is missing adds to the store."""
+        return sum(job.step.size for job in self.missing)
+
+
+def make_jobs(
+    recipe: Recipe, lock: Lock, platform: Platform, tools: Mapping[str, Mapping[str, str]]
+) -> tuple[Job, ...]:
+    """The jobs of everything that the recipe's archives hold; `tools` by component name (see steps.tools).
+
+    Components that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
+    """
+    inputs = {locked.component: locked for locked in lock.inputs}
+    charts = {locked.name: locked for locked in lock.charts}
+    images = [recipe.images[name] for names in recipe.archives.values() for name in names]
+    used = {placement.component for one in images for placements in one.layers for placement in placements}
+    jobs = [
+        _component_job(component, _locked(inputs, component), recipe, lock, platform, tools.get(component.name, {}))
+        for component in recipe.components.values()
+        if component.name in used
+    ]
+    if CHARTS in used:
+        jobs += [chart.describe(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
+    for one in images:
+        jobs += _layer_jobs(one, recipe, lock)
+        jobs.append(image.describe(one, lock.epoch, platform))
+    return tuple(jobs)
+
+
+def content_ids(jobs: Sequence[Job]) -> dict[str, Digest]:
+    """Jobs, needs first -> content id by step name."""
+    ids: dict[str, Digest] = {}
+    for job in jobs:
+        ids[job.step.name] = content_id(job.step, ids)
+    return ids
+
+
+def make_plan(jobs: Sequence[Job], cached: Iterable[Digest]) -> Plan:
+    """Jobs and the content ids that the store has -> the plan."""
+    known = set(cached)
+    ids = content_ids(jobs)
+    rows = {
+        job.step.name: Row(step=job.step, id=ids[job.step.name], cached=ids[job.step.name] in known) for job in jobs
+    }
+    return Plan(jobs=tuple(jobs), rows=rows)
+
+
+def _component_job(
+    component: Component,
+    locked: LockedInput,
+    recipe: Recipe,
+    lock: Lock,
+    platform: Platform,
+    tools: Mapping[str, str],
+) -> Job:
+    if isinstance(component, GoComponent):
+        (toolchain,) = (tool for tool in lock.tools if tool.source.startswith("go-toolchain:"))
+        return go.describe(component, locked, recipe, platform, toolchain, tools)
+    if isinstance(component, CompileComponent):
+        return compile.describe(component, locked, lock.epoch, platform, tools)
+    if isinstance(component, DebComponent):
+        return deb.describe(component, locked, platform)
+    return file.describe(component, locked)
+
+
+def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock) -> list[Job]:
+    return [
+        layer.describe(
+            one,
+            number,
+            charts=tuple(recipe.charts),
+            epoch=lock.epoch,
+            level=recipe.level,
+            size=sum(_size(recipe, placement.component, placement.output) for placement in placements),
+        )
+        for number, placements in enumerate(one.layers)
+    ]
+
+
+def _size(recipe: Recipe, component: str, output: str | None) -> int:
+    """A guess of a placement's bytes, before anything is built."""
+    found = recipe.components.get(component)
+    if found is None or isinstance(found, FileComponent):
+        return 0
+    each = _GO_PROGRAM if isinstance(found, GoComponent) else _C_PROGRAM
+    return each * (1 if output else len(found.outputs))
+
+
+def _locked(inputs: Mapping[str, LockedInput], component: Component) -> LockedInput:
+    try:
+        return inputs[component.name]
+    except KeyError as exc:
+        raise RecipeError("not in the lock", where=f"component {component.name}", hint="run sealift lock") from exc
+
+
+def _locked_chart(charts: Mapping[str, LockedChart], name: str) -> LockedChart:
+    try:
+        return charts[name]
+    except KeyError as exc:
+        raise RecipeError("not in the lock", where=f"chart {name}", hint="run sealift lock") from exc

@@ -1,0 +1,128 @@
+"""C components: sources in a private folder, a short list of commands, no network, an environment of ours.
+
+The compiler is the machine's until there is a locked build root; its version, the C library's and those of everything
+the recipe `needs` are part of the content id, so another compiler is another step, never a silently different one.
+"""
+
+import functools
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from builder.errors import StepError
+from builder.facts.program import Expectation
+from builder.lock.model import LockedInput
+from builder.plan.model import Receipt, Step
+from builder.process import run as run_program
+from builder.recipe.model import CompileComponent
+from builder.steps.context import Job, StepContext, clean_environment
+from builder.steps.programs import keep_programs
+from bundles.platform import Platform
+
+VERSION: Final = 1
+
+
+def describe(
+    component: CompileComponent, locked: LockedInput, epoch: int, platform: Platform, tools: Mapping[str, str]
+) -> Job:
+    """Component, its locked input, the lock's epoch and the machine's C tools (name -> version) -> its job. Pure."""
+    step = Step(
+        name=f"component {component.name}",
+        kind="compile",
+        version=VERSION,
+        description={
+            "source": locked.source,
+            "h1": locked.h1,
+            "digest": str(locked.digest) if locked.digest else None,
+            "files": [[file.name, str(file.digest)] for file in locked.files],
+            "run": list(component.run),
+            "output": {name: str(path) for name, path in component.output.items()},
+            "static": component.static,
+            "platform": str(platform),
+            "epoch": epoch,
+            "tools": dict(tools),
+        },
+        seconds=60 if locked.files else 5,
+    )
+    return Job(step=step, run=functools.partial(_run, component, locked))
+
+
+def _run(component: CompileComponent, locked: LockedInput, context: StepContext) -> Receipt:
+    source = _unpack(component, locked, context)
+    for line in component.run:
+        run_program(
+            context.sandbox.wrap(["sh", "-ec", line]),
+            cwd=source,
+            env=clean_environment(context, MAKEFLAGS=f"-j{max(1, context.jobs)}"),
+            what=f"component {component.name}",
+            log=context.log,
+            capture=False,
+            cancel=context.cancel,
+        )
+    want = Expectation(platform=context.platform, static=component.static, version=stamped_version(component))
+    files = {name: _inside(source, path, component.name) for name, path in component.output.items()}
+    return keep_programs(context, files, want, component.name)
+
+
+def stamped_version(component: CompileComponent) -> str:
+    """The version the program must hold: one that a command stamps, or the upstream one of a Debian source.
+
+    A Debian version is `[epoch:]upstream[-revision]` (Debian policy 5.6.12).
+    """
+    if component.source.startswith("deb-source:"):
+        upstream = component.version.partition(":")[2] or component.version
+        return upstream.rpartition("-")[0] or upstream
+    return component.version if any(component.version in line for line in component.run) else ""
+
+
+def _unpack(component: CompileComponent, locked: LockedInput, context: StepContext) -> Path:
+    """The sources as a folder that only this step writes."""
+    target = context.folder / "source"
+    kind, _, rest = locked.source.partition(":")
+    if kind == "folder":
+        shutil.copytree(context.recipe.folder / rest, target, symlinks=True)
+    elif kind == "go-source":
+        shutil.copytree(module_folder(context.store.go_mod, rest), target, symlinks=True)
+        run_program(["chmod", "-R", "u+w", str(target)], cwd=context.folder, env=clean_environment(context))
+    elif kind == "deb-source":
+        _unpack_debian(locked, context, target)
+    else:
+        raise StepError("unknown kind of source", where=component.name, got=locked.source)
+    return target
+
+
+def _unpack_debian(locked: LockedInput, context: StepContext, target: Path) -> None:
+    """The files of a Debian source package, checked against the lock, unpacked and patched by dpkg-source."""
+    folder = context.folder / "debian"
+    folder.mkdir()
+    for file in locked.files:
+        context.store.read(file.digest)  # a blob that rotted on disk must not be compiled
+        (folder / file.name).symlink_to(context.store.path(file.digest))
+    description = next((file.name for file in locked.files if file.name.endswith(".dsc")), None)
+    if description is None:
+        raise StepError("no .dsc among the locked files", where=locked.source, hint="run sealift lock")
+    run_program(
+        # --no-check: the sums of the .dsc are weaker than the lock's, which were checked above.
+        context.sandbox.wrap(["dpkg-source", "--no-check", "--no-copy", "-x", description, str(target)]),
+        cwd=folder,
+        env=clean_environment(context),
+        what=f"unpacking {locked.source}",
+        log=context.log,
+        capture=False,
+        cancel=context.cancel,
+    )
+
+
+def module_folder(modules: Path, source: str) -> Path:
+    """`MODULE@VERSION` -> its folder in the module cache: capitals are written `!lower` there (golang.org/x/mod)."""
+    escaped = "".join(f"!{c.lower()}" if c.isupper() else c for c in source)
+    return modules / escaped
+
+
+def _inside(folder: Path, path: PurePosixPath, component: str) -> Path:
+    """An output's path; a command must not hand over a link to what it did not make."""
+    found = folder / path
+    if not found.resolve().is_relative_to(folder.resolve()):
+        raise StepError("an output lies outside the source folder", where=component, got=path)
+    return found

@@ -1,0 +1,32 @@
+"""A file beside the recipe."""
+
+import functools
+from typing import Final
+
+from builder.errors import StepError
+from builder.lock.model import LockedInput
+from builder.plan.model import Receipt, Step
+from builder.recipe.model import FileComponent
+from builder.steps.context import Job, StepContext
+
+VERSION: Final = 1
+
+
+def describe(component: FileComponent, locked: LockedInput) -> Job:
+    """Component and its locked digest -> its job. Pure."""
+    step = Step(
+        name=f"component {component.name}",
+        kind="file",
+        version=VERSION,
+        description={"digest": str(locked.digest), "name": component.path.name, "mode": component.mode},
+    )
+    return Job(step=step, run=functools.partial(_run, component, locked))
+
+
+def _run(component: FileComponent, locked: LockedInput, context: StepContext) -> Receipt:
+    path = context.recipe.folder / component.path
+    output = context.store.put_file(path, component.mode)
+    if output.digest != locked.digest:
+        hint = "run sealift lock if the change is meant"
+        raise StepError("the file changed since the lock", where=path, got=output.digest, want=locked.digest, hint=hint)
+    return Receipt(outputs={component.path.name: output})

@@ -1,0 +1,181 @@
+"""Go components: all programs of one module in one `go build`, with the locked toolchain and nothing from a network.
+
+The wrapper module beside the recipe (go.mod, go.sum) decides every dependency; `-trimpath -buildvcs=false` keep paths
+and repositories out of the programs, and the environment is ours alone (GOENV=off: no user's settings).
+"""
+
+import functools
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from builder.errors import StepError
+from builder.facts.program import Expectation
+from builder.lock.model import LockedInput, LockedTool
+from builder.plan.model import Receipt, Step
+from builder.process import run as run_program
+from builder.recipe.model import Fips, GoComponent, Recipe
+from builder.steps.context import Job, StepContext, clean_environment
+from builder.steps.programs import keep_programs
+from bundles.platform import Platform
+
+VERSION: Final = 1
+LANE: Final = "go"  # a Go build uses every core by itself
+_STATIC_TAGS: Final = ("netgo", "osusergo")  # no libc for names and users: static programs must not need NSS
+_NATIVE_MODULE: Final = "v1.0.0"  # the frozen FIPS 140-3 module of Go's crypto (go.dev/doc/security/fips140)
+_GOAMD64: Final = "v1"
+
+
+def describe(
+    component: GoComponent,
+    locked: LockedInput,
+    recipe: Recipe,
+    platform: Platform,
+    toolchain: LockedTool,
+    tools: Mapping[str, str],
+) -> Job:
+    """Component, its locked input and the machine's C tools (name -> version) -> its job. Pure."""
+    needs_c = _cgo(component, recipe)
+    description: dict[str, Any] = {
+        "source": locked.source,
+        "h1": locked.h1,
+        "digest": str(locked.digest) if locked.digest else None,
+        "sum": str(locked.sum.digest) if locked.sum else None,
+        "toolchain": [toolchain.source, toolchain.h1],
+        "platform": str(platform),
+        "packages": dict(component.packages),
+        "stamps": dict(component.stamps),
+        "tags": list(_tags(component)),
+        "cgo": needs_c,
+        "static": component.static,
+        "fips": str(recipe.fips),
+        "tools": dict(tools) if needs_c else {},
+    }
+    # Seconds: 20 for a program's own code and link, 40 for its module's dependencies; measured on two cores.
+    step = Step(
+        name=f"component {component.name}",
+        kind="go",
+        version=VERSION,
+        description=description,
+        seconds=40 + 20 * len(component.packages),
+    )
+    return Job(step=step, run=functools.partial(_run, component, locked), lane=LANE)
+
+
+def _run(component: GoComponent, locked: LockedInput, context: StepContext) -> Receipt:
+    module = _module_folder(component, locked, context)
+    out = context.folder / "out"
+    out.mkdir()
+    for names in _groups(component):
+        target = out if len(names) > 1 else out / names[0]
+        argv = _command(component, context, [_package(component, name) for name in names], target)
+        run_program(
+            context.sandbox.wrap(argv),
+            cwd=module,
+            env=environment(component, context),
+            what=f"component {component.name}",
+            log=context.log,
+            capture=False,
+            cancel=context.cancel,
+        )
+    want = Expectation(
+        platform=context.platform,
+        static=component.static,
+        version=component.version if any(component.version in value for value in component.stamps.values()) else "",
+        go=str(context.recipe.go),
+        crypto=str(context.recipe.fips),
+    )
+    return keep_programs(context, {name: out / name for name in component.packages}, want, component.name)
+
+
+def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
+    """The whole environment of `go build`: caches of the store, no network, no user's settings."""
+    recipe = context.recipe
+    more = {
+        "GOENV": "off",
+        "GOFLAGS": "-mod=readonly -modcacherw",
+        "GOPROXY": "off",
+        "GOSUMDB": "off",  # every sum is in go.sum; nothing is asked, nothing is added
+        "GOTOOLCHAIN": "local",
+        "GOTELEMETRY": "off",
+        "GOMODCACHE": str(context.store.go_mod),
+        "GOCACHE": str(context.store.go_build),
+        "GOOS": context.platform.os,
+        "GOARCH": context.platform.architecture,
+        "CGO_ENABLED": "1" if _cgo(component, recipe) else "0",
+    }
+    if context.platform.architecture == "amd64":
+        more["GOAMD64"] = _GOAMD64
+    if recipe.fips is Fips.BORINGCRYPTO:
+        more["GOEXPERIMENT"] = "boringcrypto"
+    if recipe.fips is Fips.GO_NATIVE:
+        more["GOFIPS140"] = _NATIVE_MODULE
+    return clean_environment(context, **more)
+
+
+def toolchain_program(context: StepContext) -> Path:
+    """The locked `go` program in the store."""
+    name = f"toolchain@v0.0.1-go{context.recipe.go}.{context.platform.dashed}"
+    return context.store.go_mod / "golang.org" / name / "bin/go"
+
+
+def _command(component: GoComponent, context: StepContext, packages: list[str], target: Path) -> list[str]:
+    flags = ["-s", "-w", *(f"-X {_quoted(f'{name}={value}')}" for name, value in component.stamps.items())]
+    if _cgo(component, context.recipe) and component.static:
+        flags += ["-linkmode=external", "-extldflags=-static"]
+    tags = _tags(component)
+    return [
+        str(toolchain_program(context)),
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        *(["-p", str(context.jobs)] if context.jobs else []),
+        *(["-tags", ",".join(tags)] if tags else []),
+        "-ldflags",
+        " ".join(flags),
+        "-o",
+        f"{target}/" if target.is_dir() else str(target),
+        *packages,
+    ]
+
+
+def _quoted(word: str) -> str:
+    """go's own quoting of -ldflags: blanks want quotes, and there is no escape inside them."""
+    if not any(character.isspace() for character in word) and "'" not in word and '"' not in word:
+        return word
+    quote = '"' if "'" in word else "'"
+    if quote in word:
+        raise StepError("a stamp cannot hold both kinds of quotes", got=word)
+    return f"{quote}{word}{quote}"
+
+
+def _cgo(component: GoComponent, recipe: Recipe) -> bool:
+    return component.cgo or recipe.fips is Fips.BORINGCRYPTO
+
+
+def _tags(component: GoComponent) -> tuple[str, ...]:
+    return tuple(sorted({*component.tags, *(_STATIC_TAGS if component.static else ())}))
+
+
+def _package(component: GoComponent, name: str) -> str:
+    path = component.packages[name]
+    root = component.module or "."
+    return f"{root}/{path}" if path else root
+
+
+def _groups(component: GoComponent) -> list[list[str]]:
+    """Programs that one `go build` can name itself go together; each other one alone, with its name."""
+    own = [name for name in component.packages if _package(component, name).rpartition("/")[2] == name]
+    others = [[name] for name in component.packages if name not in own]
+    return ([own] if own else []) + others
+
+
+def _module_folder(component: GoComponent, locked: LockedInput, context: StepContext) -> Path:
+    """The wrapper module's files, or the module beside the recipe, copied where only this step writes."""
+    if component.folder is None and locked.sum is None:
+        raise StepError("the lock has no go.sum for it", where=component.name, hint="run sealift lock")
+    source = component.folder if locked.sum is None else locked.sum.folder
+    target = context.folder / "module"
+    shutil.copytree(context.recipe.folder / str(source), target, symlinks=True)
+    return target
