@@ -78,10 +78,15 @@ class Cancel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
-    """What a program that ended well left: its standard output and the seconds it took."""
+    """What a program that ended well left: its standard output and the seconds it took.
+
+    With `check=False` also its exit code, and the last lines of its error output.
+    """
 
     stdout: bytes
     seconds: float
+    code: int = 0
+    tail: str = ""
 
 
 def run(
@@ -139,7 +144,12 @@ def run(
         if late or process.returncode < 0 or (check and process.returncode != 0):
             text = _tail(errors, start_of_output) or (_tail(output, 0) if capture else "")
             raise _failure(words, cwd, what, process.returncode, timeout if late else None, text, log)
-        return Completed(stdout=_read_all(output, what) if capture else b"", seconds=seconds)
+        return Completed(
+            stdout=_read_all(output, what) if capture else b"",
+            seconds=seconds,
+            code=process.returncode,
+            tail="" if check else _tail(errors, start_of_output),
+        )
 
 
 def short_command(argv: Sequence[str], cwd: Path) -> str:
