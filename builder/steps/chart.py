@@ -41,7 +41,7 @@ def describe(chart: FolderChart, locked: LockedChart, epoch: int) -> Job:
 
 
 def _run(chart: FolderChart, locked: LockedChart, context: StepContext) -> Receipt:
-    files = [(str(file.path), file.content) for file in folder_files(context.recipe.folder / chart.folder)]
+    files = [(file.path, file.read()) for file in folder_files(context.recipe.folder / chart.folder)]
     if not any(path == "Chart.yaml" for path, _ in files):
         raise StepError("no Chart.yaml", where=chart.folder)
     archive = package(locked.name, files, context.lock.epoch)

@@ -49,12 +49,9 @@ def _run(image: AssembleImage, context: StepContext) -> Receipt:
         config=_container(image),
     )
     manifest = make_manifest(config, [descriptor(oci.LAYER_ZSTD, layer.digest, layer.size) for layer in layers])
-    outputs = {}
-    for name, content in ((MANIFEST, manifest), (CONFIG, config)):
-        path = context.folder / name
-        path.write_bytes(content)
-        outputs[name] = context.store.put_file(path)
-    return Receipt(outputs=outputs, facts={"reference": image.reference.name})
+    # The documents are a few hundred bytes of canonical JSON: kept in the receipt, they need no blobs of their own.
+    documents = {MANIFEST: manifest.decode(), CONFIG: config.decode()}
+    return Receipt(outputs={}, facts={"reference": image.reference.name, "documents": documents})
 
 
 def _container(image: AssembleImage) -> oci.ContainerConfig | None:

@@ -1,0 +1,204 @@
+"""A whole build, from a recipe's folder to a bundle's folder. `build` reads as the table of contents."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.assemble import BuiltImage, BundleSpec
+from builder.budget import check_budget
+from builder.deliver import deliver, refuse_other_content
+from builder.errors import RecipeError
+from builder.fetch import fetch
+from builder.lock.fresh import check_fresh
+from builder.lock.model import Lock
+from builder.lock.text import format_lock, read_lock
+from builder.plan.graph import Plan, content_ids, make_jobs, make_plan
+from builder.plan.model import Receipt
+from builder.process import Cancel
+from builder.progress import BuildTalk
+from builder.recipe.model import CHARTS, Recipe
+from builder.recipe.read import read_recipe
+from builder.run import run_missing
+from builder.sandbox import Sandbox, detect
+from builder.steps.image import CONFIG, MANIFEST
+from builder.steps.layer import framed_layer, layer_name
+from builder.steps.tools import c_packages, host_tools
+from builder.store import Store
+from builder.summary import plan_lines, summary_lines
+from bundles.digest import Digest
+from bundles.errors import SealiftError
+from bundles.index import BundleIndex, Chart
+from bundles.platform import Platform
+from bundles.talk import human_bytes
+
+_DAY = 86_400  # seconds
+_SLACK = 200_000_000  # bytes that a build wants free beside what it plans to write
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions:
+    """`host` is the machine's own platform, `env` its environment; `jobs` at least 1."""
+
+    output: Path
+    store: Store
+    talk: BuildTalk
+    host: Platform
+    env: Mapping[str, str] = field(repr=False)
+    jobs: int = 2
+    offline: bool = False
+    require_sandbox: bool = False
+    replace: bool = False
+    cancel: Cancel = field(default_factory=Cancel)
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """The finished bundle: its folder, its index, and whether it had to be written."""
+
+    folder: Path
+    index: BundleIndex
+    written: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """A recipe and the lock that belongs to it; `digest` is that of the lock's one text."""
+
+    recipe: Recipe
+    lock: Lock
+    digest: Digest
+
+
+def build(recipe_folder: Path, options: BuildOptions) -> Built:
+    """Recipe folder -> bundle folder below `options.output`.
+
+    Raises RecipeError for a wrong recipe or a stale lock, StepError for failed steps, SealiftError for a full disk.
+    Whatever was finished before an error is kept in the store: the next build goes on from there.
+    """
+    started = options.clock()
+    sources = read_sources(recipe_folder)
+    platform = _platform(sources.recipe)
+    refuse_other_content(options.output, sources.recipe, platform, sources.digest, replace=options.replace)
+    with options.store.lock():
+        plan = plan_build(sources, platform, options.store, options.env)
+        for line in plan_lines(sources.recipe, plan, options.jobs):
+            options.talk.say(line)
+        _check_space(plan, options)
+        sandbox = _sandbox(options)
+        _fetch(plan, sources, options)
+        receipts, seconds = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, options)
+        spec = bundle_spec(sources, platform, receipts)
+        check_budget(spec, sources.recipe.budget, options.store)
+        folder, index, written = deliver(spec, options)
+    cached = len(plan.rows) - len(seconds)
+    for line in summary_lines(index, seconds, cached, options.clock() - started):
+        options.talk.say(line)
+    if not written:
+        options.talk.say("  unchanged: the bundle was there already")
+    return Built(folder=folder, index=index, written=written)
+
+
+def read_sources(recipe_folder: Path) -> Sources:
+    """Recipe and lock of a folder, the lock checked to be this recipe's; raises RecipeError with the difference."""
+    recipe = read_recipe(recipe_folder)
+    lock = read_lock(recipe_folder)
+    check_fresh(recipe, lock)
+    return Sources(recipe=recipe, lock=lock, digest=Digest.of(format_lock(lock).encode()))
+
+
+def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[str, str]) -> Plan:
+    """What a build of these sources would do on this machine."""
+    packages = c_packages(sources.recipe)
+    versions = host_tools({name for names in packages.values() for name in names}, env)
+    tools = {component: {name: versions[name] for name in names} for component, names in packages.items()}
+    jobs = make_jobs(sources.recipe, sources.lock, platform, tools)
+    return make_plan(jobs, [step for step in content_ids(jobs).values() if store.receipt(step) is not None])
+
+
+def bundle_spec(sources: Sources, platform: Platform, receipts: Mapping[str, Receipt]) -> BundleSpec:
+    """Receipts by step name -> all that decides the bundle's bytes."""
+    recipe, lock = sources.recipe, sources.lock
+    images = {name: _built_image(recipe, name, receipts) for names in recipe.archives.values() for name in names}
+    charts = (
+        [
+            Chart(
+                name=chart.manifest_name,
+                version=receipts[f"chart {name}"].facts["version"],
+                sha256=receipts[f"chart {name}"].outputs[receipts[f"chart {name}"].facts["archive"]].digest,
+            )
+            for name, chart in recipe.charts.items()
+            if f"chart {name}" in receipts
+        ]
+        if recipe.charts
+        else []
+    )
+    return BundleSpec(
+        name=recipe.name,
+        version=recipe.version,
+        flavour=str(recipe.flavour),
+        sequence=recipe.sequence,
+        platform=platform,
+        epoch=lock.epoch,
+        lock=sources.digest,
+        runtime=images[recipe.runtime],
+        archives={name: tuple(images[image] for image in names) for name, names in recipe.archives.items()},
+        charts=tuple(charts),
+        expires=lock.epoch + recipe.expires_days * _DAY if recipe.expires_days else None,
+    )
+
+
+def _built_image(recipe: Recipe, name: str, receipts: Mapping[str, Receipt]) -> BuiltImage:
+    image = recipe.images[name]
+    documents = receipts[f"image {name}"].facts["documents"]
+    return BuiltImage(
+        reference=image.reference,
+        manifest=documents[MANIFEST].encode(),
+        config=documents[CONFIG].encode(),
+        layers=tuple(framed_layer(receipts[layer_name(image, number)]) for number in range(len(image.layers))),
+        why="runtime" if name == recipe.runtime else "recipe",
+    )
+
+
+def _platform(recipe: Recipe) -> Platform:
+    if len(recipe.platforms) != 1:
+        raise RecipeError("one platform for each build", where=recipe.folder, got=", ".join(map(str, recipe.platforms)))
+    return recipe.platforms[0]
+
+
+def _sandbox(options: BuildOptions) -> Sandbox:
+    sandbox = detect({"PATH": options.env.get("PATH", "")})
+    if options.require_sandbox:
+        sandbox.require()
+    if not sandbox.isolated:
+        options.talk.say("warning: this machine allows no network namespace: steps could reach the network")
+    return sandbox
+
+
+def _check_space(plan: Plan, options: BuildOptions) -> None:
+    free = shutil.disk_usage(options.store.root).free
+    wanted = plan.size + (_SLACK if plan.missing else 0)
+    if free < wanted:
+        raise SealiftError(
+            "not enough disk space for this plan",
+            where=options.store.root,
+            got=f"{human_bytes(free)} free",
+            want=f"about {human_bytes(wanted)}",
+            hint="free some space, or choose another store with --store",
+        )
+
+
+def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
+    """Only what steps that will run are made of."""
+    missing = {job.step.name.removeprefix("component ") for job in plan.missing if job.step.name != CHARTS}
+    wanted = [name for name in sources.recipe.components if name in missing]
+    if wanted:
+        fetch(sources, wanted, options)
+
+
+def default_jobs() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0))

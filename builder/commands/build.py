@@ -1,0 +1,71 @@
+"""`sealift build`."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from builder import options
+
+
+@click.command("build")
+@click.argument("recipe", metavar="RECIPE_DIR", type=options.FOLDER)
+@click.option("--output", type=options.FOLDER, metavar="DIR", required=True, help="Where the bundle's folder goes.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps and threads at once.  [default: processors]"
+)
+@click.option("--offline", is_flag=True, help="Fetch nothing: fail at once when an input is not in the store.")
+@click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
+@click.option("--replace", is_flag=True, help="Put it in place of a bundle of the same version with other content.")
+@options.store_option
+@options.progress_mode
+@options.json_flag
+@options.common
+def command(
+    recipe: Path,
+    output: Path,
+    jobs: int | None,
+    offline: bool,
+    require_sandbox: bool,
+    replace: bool,
+    store_root: Path | None,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Build a recipe into a sealed bundle; the last line of stdout is the bundle's folder.
+
+    Uses locked inputs alone, reads no clock, and gives the same bytes for the same lock anywhere. What is finished stays
+    in the store: after an error or an interrupt the same command goes on from there.
+    """
+    from builder.build import BuildOptions, build, default_jobs
+    from builder.progress import make_talk
+    from builder.store import Store
+    from bundles.platform import from_machine
+
+    system = os.uname()
+    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
+    try:
+        built = build(
+            recipe,
+            BuildOptions(
+                output=output,
+                store=Store(options.chosen_store(store_root)),
+                talk=talk,
+                host=from_machine(system.sysname, system.machine),
+                env=dict(os.environ),
+                jobs=jobs or default_jobs(),
+                offline=offline,
+                require_sandbox=require_sandbox,
+                replace=replace,
+            ),
+        )
+    finally:
+        talk.close()
+    if as_json:
+        said = {"bundle": str(built.folder), "written": built.written, "version": built.index.version}
+        click.echo(json.dumps(said))
+    else:
+        click.echo(built.folder)

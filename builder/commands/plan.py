@@ -1,0 +1,28 @@
+"""`sealift plan`."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from builder import options
+
+
+@click.command("plan")
+@click.argument("recipe", metavar="RECIPE_DIR", type=options.FOLDER)
+@options.store_option
+@options.json_flag
+@options.common
+def command(recipe: Path, store_root: Path | None, as_json: bool) -> None:
+    """Show what a build would do: its steps, which the store has, and what the rest may take."""
+    from builder.build import default_jobs, plan_build, read_sources
+    from builder.store import Store
+    from builder.summary import plan_document, plan_lines
+
+    sources = read_sources(recipe)
+    plan = plan_build(sources, sources.recipe.platforms[0], Store(options.chosen_store(store_root)), os.environ)
+    if as_json:
+        click.echo(json.dumps(plan_document(sources.recipe, plan)))
+    else:
+        click.echo("\n".join(plan_lines(sources.recipe, plan, default_jobs())))

@@ -1,0 +1,168 @@
+"""A bundle gets its name: written to a temporary folder beside it, read back by the strict reader, renamed.
+
+A bundle that is there already and was not touched since it was delivered is kept as it is: its receipt holds the
+size, mtime and inode of every file. One whose content differs is never overwritten without `--replace`, because nodes
+key their data directories on its version.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.assemble import BundleSpec, write_bundle
+from builder.errors import RecipeError
+from builder.recipe.model import Recipe
+from builder.store import remove_tree
+from bundles import index, jsontext
+from bundles.digest import Digest
+from bundles.errors import FormatError, SealiftError
+from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, os_errors, write_atomic
+from bundles.index import BundleIndex
+from bundles.platform import Platform
+from bundles.trust import Trust
+
+if TYPE_CHECKING:
+    from builder.build import BuildOptions
+
+_VERSION = 1  # of what a spec's identity covers: raised when archives or lists are written differently
+
+
+def refuse_other_content(output: Path, recipe: Recipe, platform: Platform, lock: Digest, *, replace: bool) -> None:
+    """Fails in the first second when a bundle of this name was built from another lock."""
+    folder = output / index.folder_name(
+        name=recipe.name, version=recipe.version, flavour=str(recipe.flavour), platform=str(platform)
+    )
+    found = _index_of(folder)
+    if found is not None and found.lock.sha256 != lock and not replace:
+        raise _other_content(folder, f"built from lock {found.lock.sha256}", f"lock {lock}")
+
+
+def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleIndex, bool]:
+    """Spec -> folder, index, and whether it had to be written."""
+    target = options.output / spec.folder_name
+    receipt = options.store.root / "bundles" / f"{spec_identity(spec).hex}.json"
+    kept = _untouched(target, receipt)
+    if kept is not None:
+        return target, kept, False
+    with os_errors(options.output):
+        options.output.mkdir(parents=True, exist_ok=True)
+    with _temporary(options.output) as parent:
+        fresh = parent / spec.folder_name
+        fresh.mkdir(mode=0o755)
+        fresh.chmod(0o755)
+        options.talk.say("writing the archives")
+        document = write_bundle(spec, fresh, options.store, workers=options.jobs)
+        _check(fresh, options)
+        fsync_tree(fresh)
+        written = _place(fresh, target, parent, document, options)
+    _note(target, receipt)
+    return target, document, written
+
+
+def spec_identity(spec: BundleSpec) -> Digest:
+    """All that decides a bundle's bytes, as one digest. Pure."""
+    document: dict[str, Any] = {
+        "version": _VERSION,
+        "format": index.FORMAT,
+        "name": spec.folder_name,
+        "sequence": spec.sequence,
+        "epoch": spec.epoch,
+        "expires": spec.expires,
+        "lock": str(spec.lock),
+        "runtime": [spec.runtime.reference.name, str(spec.runtime.digest)],
+        "archives": [
+            [name, [[image.reference.name, str(image.digest), image.why] for image in images]]
+            for name, images in spec.archives.items()
+        ],
+        "charts": [[chart.name, chart.version, str(chart.sha256)] for chart in spec.charts],
+    }
+    return Digest.of(jsontext.encode_canonical(document))
+
+
+def _check(fresh: Path, options: "BuildOptions") -> None:
+    """Nothing gets its name that our own reader would refuse."""
+    from bundles.verify import verify_bundle
+
+    verify_bundle(fresh, Trust(kind="insecure"), progress=options.talk.bytes, workers=max(1, options.jobs))
+
+
+def _place(fresh: Path, target: Path, parent: Path, document: BundleIndex, options: "BuildOptions") -> bool:
+    """Renames the new folder to its name; what stood there goes only when it may."""
+    with os_errors(target):
+        if target.exists():
+            same = _index_of(target) == document
+            if not same and not options.replace:
+                raise _other_content(target, "other content", "the content just built")
+            if same and _holds(target):
+                return False
+            os.rename(target, parent / "old")
+        os.rename(fresh, target)
+        fsync_directory(target.parent)
+    return True
+
+
+def _holds(folder: Path) -> bool:
+    from bundles.verify import verify_bundle
+
+    try:
+        verify_bundle(folder, Trust(kind="insecure"))
+    except SealiftError:
+        return False
+    return True
+
+
+def _other_content(folder: Path, got: str, want: str) -> RecipeError:
+    hint = (
+        "nodes key their data directory on the version: raise it (its rN) in bundle.yaml and lock again;"
+        " or, for a bundle that no node has seen, use --replace"
+    )
+    return RecipeError("a bundle of this version exists already", where=folder, got=got, want=want, hint=hint)
+
+
+def _index_of(folder: Path) -> BundleIndex | None:
+    try:
+        return index.decode((folder / index.INDEX_NAME).read_bytes(), where=folder / index.INDEX_NAME)
+    except (OSError, FormatError):
+        return None
+
+
+@contextlib.contextmanager
+def _temporary(output: Path) -> Iterator[Path]:
+    folder = output / f"{TEMP_PREFIX}{secrets.token_hex(6)}"
+    with os_errors(folder):
+        folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
+def _note(target: Path, receipt: Path) -> None:
+    """Remembers what was delivered: a receipt that is lost costs time, nothing else."""
+    receipt.parent.mkdir(exist_ok=True)
+    document = {"target": str(target.absolute()), "files": _stats(target)}
+    write_atomic(receipt, jsontext.encode_canonical(document))
+
+
+def _untouched(target: Path, receipt: Path) -> BundleIndex | None:
+    try:
+        known = jsontext.decode_plain(receipt.read_bytes(), where=receipt)
+    except (OSError, FormatError):
+        return None
+    if not target.is_dir() or known != {"target": str(target.absolute()), "files": _stats(target)}:
+        return None
+    return _index_of(target)
+
+
+def _stats(folder: Path) -> dict[str, list[int]]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        info = path.lstat()
+        if path.is_dir():
+            continue
+        if path.name not in index.SIGNATURE_NAMES:
+            found[str(path.relative_to(folder))] = [info.st_size, info.st_mtime_ns, info.st_ino, info.st_mode]
+    return found

@@ -1,0 +1,107 @@
+"""Does the lock belong to this recipe, and are the files beside the recipe still those it pins?
+
+A lock that does not is refused with every difference in words; nothing is resolved again silently.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.errors import RecipeError
+from builder.lock.model import Lock, LockedInput
+from builder.recipe.digest import recipe_digest
+from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe
+from builder.sources.go import read_wrapper
+from builder.sources.gomod import files_digest
+from builder.tree import file_digest, folder_digest
+from bundles.digest import Digest
+from bundles.errors import SealiftError
+
+
+def check_fresh(recipe: Recipe, lock: Lock) -> None:
+    """Returns when the lock is this recipe's and unedited; raises RecipeError that lists every difference."""
+    found = [*_missing(recipe, lock), *_changed(recipe, lock)]
+    if lock.recipe != recipe_digest(recipe) and not found:
+        found.append("an option of the recipe changed (stamps, tags, commands, images, ...)")
+    if found:
+        rows = "\n".join(f"  {line}" for line in found)
+        hint = f"sealift lock {recipe.folder}   then review the difference of lock.yaml"
+        raise RecipeError(
+            f"the lock is not this recipe's any more:\n{rows}", where=recipe.folder / "lock.yaml", hint=hint
+        )
+
+
+def _missing(recipe: Recipe, lock: Lock) -> Iterator[str]:
+    """Components and charts on one side only, and sources that moved."""
+    locked = {each.component: each for each in lock.inputs}
+    for name, component in recipe.components.items():
+        if name not in locked:
+            yield f"component {name} is not in it"
+        elif not _same_source(component, locked[name]):
+            yield f"component {name}: locked {locked[name].source}, the recipe wants {wanted_source(component)}"
+    yield from (
+        f"component {name} is in it, but not in the recipe" for name in sorted(locked.keys() - recipe.components)
+    )
+    charts = {each.name for each in lock.charts}
+    yield from (f"chart {name} is not in it" for name in recipe.charts if name not in charts)
+    yield from (f"chart {name} is in it, but not in the recipe" for name in sorted(charts - recipe.charts.keys()))
+    if lock.bundle != f"{recipe.name}@{recipe.version}":
+        yield f"it is for {lock.bundle}, the recipe for {recipe.name}@{recipe.version}"
+    go = [tool.source.removeprefix("go-toolchain:") for tool in lock.tools if tool.source.startswith("go-toolchain:")]
+    if recipe.go is not None and go != [recipe.go]:
+        yield f"it pins Go {', '.join(go) or 'not at all'}, the recipe wants {recipe.go}"
+
+
+def _changed(recipe: Recipe, lock: Lock) -> Iterator[str]:
+    """Files beside the recipe that are not what they were."""
+    for each in lock.inputs:
+        if each.component in recipe.components:
+            yield from _changed_input(recipe.folder, each)
+    for chart in lock.charts:
+        if (found := recipe.charts.get(chart.name)) is not None:
+            yield from _compared(f"chart {chart.name}: {found.folder}", chart.digest, recipe.folder / found.folder)
+
+
+def _changed_input(folder: Path, each: LockedInput) -> Iterator[str]:
+    kind, _, rest = each.source.partition(":")
+    if kind in ("folder", "file") and each.digest is not None:
+        yield from _compared(f"component {each.component}: {rest}", each.digest, folder / rest)
+    if each.sum is not None:
+        try:
+            same = files_digest(read_wrapper(folder / each.sum.folder)) == each.sum.digest
+        except SealiftError:
+            same = False
+        if not same:
+            yield f"component {each.component}: {each.sum.folder} changed (go.mod, go.sum, tools.go)"
+
+
+def _compared(name: str, want: Digest, path: Path) -> Iterator[str]:
+    try:
+        got = folder_digest(path) if path.is_dir() else file_digest(path)[0]
+    except SealiftError as exc:
+        yield f"{name}: {exc.message}"
+        return
+    if got != want:
+        yield f"{name} changed"
+
+
+def _same_source(component: Component, locked: LockedInput) -> bool:
+    return locked.source == wanted_source(component) or _without_suite(locked.source) == wanted_source(component)
+
+
+def wanted_source(component: Component) -> str:
+    """A component's source in the lock's words, without the suite that only resolving knows."""
+    if isinstance(component, GoComponent):
+        return f"go:{component.module}@{component.version}" if component.module else f"folder:{component.folder}"
+    if isinstance(component, CompileComponent):
+        if component.source.startswith("./"):
+            return f"folder:{component.source.removeprefix('./')}"
+        return component.source
+    if isinstance(component, DebComponent):
+        return f"deb:{component.package}={component.version}"
+    return f"file:{component.path}"
+
+
+def _without_suite(source: str) -> str:
+    """`deb:bookworm/socat=1` -> `deb:socat=1`."""
+    kind, _, rest = source.partition(":")
+    return f"{kind}:{rest.partition('/')[2]}" if kind in ("deb", "deb-source") and "/" in rest else source

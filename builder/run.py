@@ -1,0 +1,121 @@
+"""Runs what a plan misses: steps side by side, each with a folder and a log of its own, receipts at the end of each."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.errors import StepError
+from builder.executor import Failure, Outcome, Task, ThreadExecutor
+from builder.lock.model import Lock
+from builder.plan.graph import Plan, Row
+from builder.plan.model import Receipt
+from builder.process import Cancelled
+from builder.recipe.model import Recipe
+from builder.sandbox import Sandbox
+from builder.steps.context import Job, StepContext
+from builder.store import Store
+from bundles.errors import SealiftError
+from bundles.platform import Platform
+
+if TYPE_CHECKING:
+    from builder.build import BuildOptions
+
+
+def run_missing(
+    plan: Plan, recipe: Recipe, lock: Lock, platform: Platform, sandbox: Sandbox, options: "BuildOptions"
+) -> tuple[dict[str, Receipt], dict[str, float]]:
+    """Runs the missing steps -> all receipts by step name, and seconds by name of those that ran.
+
+    After the first failure nothing new is begun; all failures are shown. Raises StepError or SealiftError, or
+    KeyboardInterrupt after the running programs have ended.
+    """
+    receipts = {name: found for name, row in plan.rows.items() if (found := _cached(options.store, row)) is not None}
+    seconds: dict[str, float] = {}
+    jobs = {job.step.name: job for job in plan.missing}
+
+    def work(name: str) -> None:
+        context = _context(jobs[name], receipts, recipe, lock, platform, sandbox, options, plan.rows[name])
+        started = options.clock()
+        options.talk.begin(name, jobs[name].step.seconds)
+        try:
+            receipts[name] = _run_once(jobs[name], plan.rows[name], context, options.store)
+        finally:
+            seconds[name] = options.clock() - started
+            options.talk.end(name, seconds[name], ok=name in receipts)
+
+    tasks = [
+        Task(
+            name=name,
+            needs=tuple(need for need in job.step.needs if need in jobs),
+            seconds=job.step.seconds,
+            lane=job.lane,
+        )
+        for name, job in jobs.items()
+    ]
+    outcome = ThreadExecutor(options.jobs).run(tasks, work, options.cancel.cancel)
+    if outcome.failures:
+        raise _failure(outcome)
+    return receipts, seconds
+
+
+def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], store: Store) -> Receipt:
+    """One process at a time runs one step; whoever waited finds the receipt."""
+    with store.lock(f"step-{row.id.hex[:24]}", exclusive=True):
+        found = store.receipt(row.id)
+        if found is None:
+            with store.temp_folder("step") as folder:
+                found = job.run(context(folder))
+            store.write_receipt(row.id, found)
+        return found
+
+
+def _context(
+    job: Job,
+    receipts: Mapping[str, Receipt],
+    recipe: Recipe,
+    lock: Lock,
+    platform: Platform,
+    sandbox: Sandbox,
+    options: "BuildOptions",
+    row: Row,
+) -> Callable[[Path], StepContext]:
+    log = options.store.logs / f"{re.sub(r'[^a-z0-9.]+', '-', job.step.name.lower())}-{row.id.hex[:12]}.log"
+    log.unlink(missing_ok=True)
+
+    def make(folder: Path) -> StepContext:
+        return StepContext(
+            store=options.store,
+            sandbox=sandbox,
+            recipe=recipe,
+            lock=lock,
+            platform=platform,
+            folder=folder,
+            log=log,
+            needed={name: receipts[name] for name in job.step.needs},
+            jobs=options.jobs,
+            cancel=options.cancel,
+            host={"PATH": options.env.get("PATH", "")},
+        )
+
+    return make
+
+
+def _cached(store: Store, row: Row) -> Receipt | None:
+    return store.receipt(row.id) if row.cached else None
+
+
+def _failure(outcome: Outcome) -> Exception:
+    """One error for all failures; work that was only called off because of another one is not named."""
+    real = [failure for failure in outcome.failures if not isinstance(failure.error, Cancelled)]
+    failures = real or list(outcome.failures)
+    if len(failures) == 1:
+        return failures[0].error
+    texts = "\n".join(_text(failure) for failure in failures)
+    return StepError(f"{len(failures)} steps failed:\n{texts}")
+
+
+def _text(failure: Failure) -> str:
+    if isinstance(failure.error, SealiftError):
+        return f"{failure.name}: {failure.error}"
+    return f"{failure.name}: {type(failure.error).__name__}: {failure.error}"
