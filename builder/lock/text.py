@@ -1,0 +1,214 @@
+"""lock.yaml <-> the lock. Written by `sealift lock`, reviewed like code, read as strictly as a recipe.
+
+One line per input where that fits, sorted by component: a version bump touches one group. `parse_lock(format_lock(x))`
+is `x`, and formatting is a function of the values alone.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.errors import RecipeError
+from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
+from builder.recipe import read as recipe_files
+from builder.recipe.kinds import Field, Items, Number, Record, Text, read
+from builder.recipe.schema import BUNDLE_VERSION, NAME
+from builder.recipe.yamlnodes import surprise
+from bundles.digest import Digest
+from bundles.errors import ProblemsError
+
+HEADER = "# Written by `sealift lock`. Review it like code; do not edit it.\n"
+_GROUPS = ("buildroot", "inputs")
+_PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./@=+~-]|:(?=[A-Za-z0-9./+]))*")
+
+_HEX = Text(what="64 lower-case hex digits", pattern=r"[0-9a-f]{64}")
+_H1 = Text(what="a Go directory hash", pattern=r"h1:[A-Za-z0-9+/]{43}=")
+_SOURCE = Text(what="a source", pattern=r"[a-z][a-z-]*:[A-Za-z0-9./][A-Za-z0-9._~:/@=+-]*")
+_BUNDLE = Text(what="NAME@VERSION", pattern=rf"{NAME.pattern}@{BUNDLE_VERSION.pattern}")
+_WORD = Text(what="a text", pattern=r"[^\x00-\x1f\x7f]+")
+_PATH = Text(what="a relative path", pattern=r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~/@-]*")
+_FILE = Record(
+    doc="One file to fetch.",
+    fields={
+        "name": Field(kind=_WORD, doc="Its name.", required=True),
+        "size": Field(kind=Number(), doc="Bytes.", required=True),
+        "sha256": Field(kind=_HEX, doc="Its digest.", required=True),
+    },
+)
+_SUM = Record(
+    doc="The go.mod and go.sum that pin the modules.",
+    fields={
+        "folder": Field(kind=_PATH, doc="Relative to the recipe.", required=True),
+        "sha256": Field(kind=_HEX, doc="Of go.mod, go.sum and tools.go.", required=True),
+        "modules": Field(kind=Number(), doc="How many.", required=True),
+        "unverified": Field(kind=Items(of=_WORD), doc="Unknown to the checksum database."),
+    },
+)
+_INPUT = Record(
+    doc="What one component is made of.",
+    fields={
+        "component": Field(kind=NAME, doc="Its name.", required=True),
+        "source": Field(kind=_SOURCE, doc="Where from.", required=True),
+        "license": Field(kind=_WORD, doc="SPDX expression."),
+        "h1": Field(kind=_H1, doc="Go's hash of the module."),
+        "sha256": Field(kind=_HEX, doc="Digest of a file or folder."),
+        "sum": Field(kind=_SUM, doc=_SUM.doc),
+        "files": Field(kind=Items(of=_FILE), doc="The files of a package."),
+    },
+)
+_TOOL = Record(
+    doc="A toolchain.",
+    fields={
+        "source": Field(kind=_SOURCE, doc="Which.", required=True),
+        "h1": Field(kind=_H1, doc="Go's hash of it.", required=True),
+        "size": Field(kind=Number(), doc="Bytes of its zip.", required=True),
+    },
+)
+_CHART = Record(
+    doc="A chart.",
+    fields={
+        "name": Field(kind=NAME, doc="Its key in charts.yaml.", required=True),
+        "version": Field(kind=_WORD, doc="Of its Chart.yaml.", required=True),
+        "sha256": Field(kind=_HEX, doc="Digest of its folder.", required=True),
+    },
+)
+LOCK_RECORD = Record(
+    doc="A lock.",
+    fields={
+        "sealift-lock": Field(kind=Number(least=FORMAT, most=FORMAT), doc="Version of the format.", required=True),
+        "recipe": Field(
+            kind=Text(what="a digest", pattern=r"sha256:[0-9a-f]{64}"), doc="Of the parsed recipe.", required=True
+        ),
+        "bundle": Field(kind=_BUNDLE, doc="Which bundle.", required=True),
+        "epoch": Field(kind=Number(), doc="Seconds: the time of everything built.", required=True),
+        "tools": Field(kind=Items(of=_TOOL, unique=False), doc="Toolchains.", required=True),
+        "buildroot": Field(kind=Items(of=_INPUT, unique=False), doc="Packages of the build root.", required=True),
+        "inputs": Field(kind=Items(of=_INPUT, unique=False), doc="Sources.", required=True),
+        "charts": Field(kind=Items(of=_CHART, unique=False), doc="Charts.", required=True),
+    },
+)
+
+
+def read_lock(folder: Path) -> Lock:
+    """The lock beside a recipe. Raises RecipeError when there is none, ProblemsError when it is wrong."""
+    path = folder / recipe_files.LOCK
+    if not path.is_file():
+        raise RecipeError("no lock", where=path, hint=f"run: sealift lock {folder}")
+    return parse_lock(recipe_files.read_limited(path), str(path))
+
+
+def parse_lock(text: str | bytes, where: str = recipe_files.LOCK) -> Lock:
+    """Text and its name for messages -> the lock; raises ProblemsError with all problems."""
+    document = read(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"), where, LOCK_RECORD)
+    if not document.problems:
+        _check_order(document.values, document.problem)
+    if document.problems:
+        raise ProblemsError(where, document.problems)
+    values = document.values
+    return Lock(
+        recipe=Digest.parse(values["recipe"]),
+        bundle=values["bundle"],
+        epoch=values["epoch"],
+        tools=tuple(LockedTool(**tool) for tool in values["tools"]),
+        buildroot=tuple(map(_input, values["buildroot"])),
+        inputs=tuple(map(_input, values["inputs"])),
+        charts=tuple(LockedChart(**_digest_of(chart)) for chart in values["charts"]),
+    )
+
+
+def format_lock(lock: Lock) -> str:
+    """Lock -> the text of lock.yaml; the order of inputs, tools and charts in the value does not count."""
+    lines = [f"sealift-lock: {FORMAT}", f"recipe: {lock.recipe}", f"bundle: {lock.bundle}", f"epoch: {lock.epoch}"]
+    lines += _list("tools", [_flow(_tool_values(tool)) for tool in sorted(lock.tools, key=lambda tool: tool.source)])
+    for name, inputs in (("buildroot", lock.buildroot), ("inputs", lock.inputs)):
+        lines += _list(name, [_block(_input_values(each)) for each in sorted(inputs, key=_input_order)])
+    charts = sorted(lock.charts, key=lambda chart: chart.name)
+    lines += _list("charts", [_flow(_chart_values(chart)) for chart in charts])
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def _check_order(values: Mapping[str, Any], problem: Callable[[tuple[str, ...], str, str], None]) -> None:
+    """A lock has one text: entries out of order or twice were not written by us."""
+    for name, key in (("tools", ("source",)), ("charts", ("name",)), *((n, ("component", "source")) for n in _GROUPS)):
+        keys = [tuple(entry[part] for part in key) for entry in values[name]]
+        for number, (one, two) in enumerate(itertools.pairwise(keys), start=1):
+            if two <= one:
+                what = "stands twice" if two == one else "is out of order"
+                problem((name, str(number)), f"{' '.join(two)} {what}", "run sealift lock again")
+
+
+def _input(values: dict[str, Any]) -> LockedInput:
+    fields = _digest_of(values)
+    fields["files"] = tuple(LockedFile(**_digest_of(file)) for file in values.get("files", ()))
+    if locked := values.get("sum"):
+        fields["sum"] = LockedSum(**_digest_of(locked) | {"unverified": tuple(locked.get("unverified", ()))})
+    return LockedInput(**fields)
+
+
+def _digest_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values with `sha256: hex` as `digest`."""
+    fields = {name: value for name, value in values.items() if name != "sha256"}
+    return fields | ({"digest": Digest(values["sha256"])} if "sha256" in values else {})
+
+
+def _input_order(each: LockedInput) -> tuple[str, str]:
+    return each.component, each.source
+
+
+def _tool_values(tool: LockedTool) -> dict[str, Any]:
+    return {"source": tool.source, "h1": tool.h1, "size": tool.size}
+
+
+def _chart_values(chart: LockedChart) -> dict[str, Any]:
+    return {"name": chart.name, "version": chart.version, "sha256": chart.digest.hex}
+
+
+def _input_values(each: LockedInput) -> dict[str, Any]:
+    values: dict[str, Any] = {"component": each.component, "source": each.source}
+    values |= {"license": each.license} if each.license else {}
+    values |= {"h1": each.h1} if each.h1 else {}
+    values |= {"sha256": each.digest.hex} if each.digest else {}
+    if each.sum:
+        values["sum"] = {"folder": each.sum.folder, "sha256": each.sum.digest.hex, "modules": each.sum.modules}
+        values["sum"] |= {"unverified": list(each.sum.unverified)} if each.sum.unverified else {}
+    if each.files:
+        values["files"] = [{"name": f.name, "size": f.size, "sha256": f.digest.hex} for f in each.files]
+    return values
+
+
+def _list(name: str, entries: list[str]) -> list[str]:
+    return [f"{name}:", *entries] if entries else [f"{name}: []"]
+
+
+def _flow(values: Any) -> str:
+    return f"- {_inline(values)}"
+
+
+def _block(values: Mapping[str, Any]) -> str:
+    """One entry: `key: value` lines; the items of a list of files one below the other."""
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            lines += [f"{key}:", *(_flow(item) for item in value)]
+        else:
+            lines.append(f"{key}: {_inline(value)}")
+    return "- " + "\n  ".join(lines)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_inline(child)}" for key, child in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return str(value) if isinstance(value, int) else _word(value)
+
+
+def _word(text: str) -> str:
+    """A text, in quotes unless every YAML reader takes it for the same text inside { }."""
+    if _PLAIN.fullmatch(text) and not surprise(text):
+        return text
+    # JSON's escapes are YAML's; only texts that pass the strict reader matter, and those have no control characters.
+    return json.dumps(text, ensure_ascii=False)

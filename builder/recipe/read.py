@@ -1,0 +1,87 @@
+"""The recipe's door to files: a folder -> the recipe, with the paths it names checked."""
+
+import difflib
+from pathlib import Path, PurePosixPath
+
+from builder.errors import RecipeError
+from builder.recipe import parse, schema
+from builder.recipe.kinds import Document
+from builder.recipe.model import Recipe
+from builder.recipe.yamlnodes import MAX_SIZE
+from bundles.files import os_errors
+
+LOCK = "lock.yaml"
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """Reads bundle.yaml, components.yaml, images.yaml and charts.yaml of a folder.
+
+    Raises RecipeError when the folder is none of a recipe, ProblemsError with all problems otherwise, SealiftError
+    for files that cannot be read.
+    """
+    if not folder.is_dir():
+        raise RecipeError("no such folder", where=folder, hint="a recipe is a folder with bundle.yaml")
+    if not (folder / schema.BUNDLE).is_file():
+        hint = "name the folder that holds bundle.yaml" + _below(folder)
+        raise RecipeError("not a recipe: bundle.yaml is missing", where=folder, hint=hint)
+    files = {name: read_limited(folder / name) for name in schema.FILES if (folder / name).exists()}
+    documents = parse.read_documents(files)
+    for document in documents.by_name.values():
+        _check_paths(folder, document)
+    _refuse_unknown_files(folder, documents.by_name[schema.BUNDLE])
+    return parse.make_recipe(folder, documents)
+
+
+def read_limited(path: Path) -> bytes:
+    """A small file's bytes; one byte over the limit is read, so that the parser can refuse it."""
+    with os_errors(path), path.open("rb") as file:
+        return file.read(MAX_SIZE + 1)
+
+
+def _below(folder: Path) -> str:
+    with os_errors(folder):
+        found = sorted(child.name for child in folder.iterdir() if (child / schema.BUNDLE).is_file())
+    return f": {', '.join(found)}" if found else ""
+
+
+def _refuse_unknown_files(folder: Path, bundle: Document) -> None:
+    """A misspelled `image.yaml` would else be silently no part of the recipe."""
+    with os_errors(folder):
+        names = sorted(path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    known = [*schema.FILES, LOCK]
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+            hint = f"did you mean {close[0]}?" if close else f"a recipe's files: {', '.join(known)}"
+            bundle.problem((), f"{name} is no file of a recipe", hint)
+
+
+def _check_paths(folder: Path, document: Document) -> None:
+    """Adds a problem for every path beside the recipe that is not there, not of its kind, or leads out."""
+    for name, values in (document.values or {}).items():
+        if not isinstance(values, dict) or document.name not in (schema.COMPONENTS, schema.CHARTS):
+            continue
+        for key, want in (("go", "go.mod"), ("compile", ""), ("file", None), ("folder", "Chart.yaml")):
+            text = values.get(key)
+            if not isinstance(text, str) or not (text.startswith("./") or key == "folder"):
+                continue
+            if wrong := _wrong_path(folder, PurePosixPath(text), want):
+                document.problem((name, key), *wrong)
+
+
+def _wrong_path(folder: Path, path: PurePosixPath, want: str | None) -> tuple[str, str] | None:
+    """`want` is a file that the folder must hold, "" for any folder, None for a file."""
+    full = folder / path
+    try:
+        inside = full.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        inside = False
+    if not inside:
+        return f"{path} leads out of the recipe's folder", "copy it into the folder: symlinks are not followed"
+    if want is None:
+        return None if full.is_file() else (f"no file {path}", f"looked in {folder}")
+    if not full.is_dir():
+        return f"no folder {path}", f"looked in {folder}"
+    if want and not (full / want).is_file():
+        return f"{path} holds no {want}", ""
+    return None
