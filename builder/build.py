@@ -11,7 +11,6 @@ from builder.assemble import BuiltImage, BundleSpec
 from builder.budget import check_budget
 from builder.deliver import deliver, refuse_other_content
 from builder.errors import RecipeError
-from builder.fetch import fetch
 from builder.lock.fresh import check_fresh
 from builder.lock.model import Lock
 from builder.lock.text import format_lock, read_lock
@@ -19,7 +18,7 @@ from builder.plan.graph import Plan, content_ids, make_jobs, make_plan
 from builder.plan.model import Receipt
 from builder.process import Cancel
 from builder.progress import BuildTalk
-from builder.recipe.model import CHARTS, Recipe
+from builder.recipe.model import Recipe
 from builder.recipe.read import read_recipe
 from builder.run import run_missing
 from builder.sandbox import Sandbox, detect
@@ -34,6 +33,7 @@ from bundles.index import BundleIndex, Chart
 from bundles.platform import Platform
 from bundles.talk import human_bytes
 
+_HERE = ("folder:", "file:")  # sources beside the recipe: nothing to fetch
 _DAY = 86_400  # seconds
 _SLACK = 200_000_000  # bytes that a build wants free beside what it plans to write
 
@@ -193,9 +193,11 @@ def _check_space(plan: Plan, options: BuildOptions) -> None:
 
 def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
-    missing = {job.step.name.removeprefix("component ") for job in plan.missing if job.step.name != CHARTS}
-    wanted = [name for name in sources.recipe.components if name in missing]
+    missing = {job.step.name.removeprefix("component ") for job in plan.missing}
+    wanted = [each for each in sources.lock.inputs if each.component in missing and not each.source.startswith(_HERE)]
     if wanted:
+        from builder.fetch import fetch
+
         fetch(sources, wanted, options)
 
 
