@@ -98,6 +98,7 @@ def _image(descriptor: oci.Descriptor, members: dict[str, bytes], path: Path) ->
     return {
         "reference": descriptor.annotations.get(oci.ANNOTATION_IMAGE_NAME, ""),
         "digest": str(descriptor.digest),
+        "config": str(manifest.config.digest),
         "platform": "/".join(word for word in (config.os, config.architecture, config.variant) if word),
         "user": runs.User,
         "entrypoint": runs.Entrypoint or [],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundles import index
+from bundles.inspect import inspect
 from tests.support.damage import flip
 from tests.support.node import Node, extracted_node, sealift
 
@@ -41,7 +42,8 @@ def test_rke2_finds_and_extracts_the_same_files_as_we_do(
     document = index.decode((rke2_bundle / index.INDEX_NAME).read_bytes())
     done = read_as_rke2(wharfie, node.data / "agent/images", document.runtime.reference, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(document.runtime.digest)
+    (image,) = inspect(rke2_bundle / RUNTIME)["images"]
+    assert image["digest"] == str(document.runtime.digest) and image["config"] == done.stdout.strip()
     assert hashes(tmp_path / "bin") == hashes(node.bin) != {}
     assert hashes(tmp_path / "charts") == hashes(node.charts) != {}
     modes = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "bin").iterdir()}

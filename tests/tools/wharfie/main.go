@@ -3,7 +3,7 @@
 //
 //	wharfie-reader IMAGES_DIR REFERENCE BIN_DIR CHARTS_DIR
 //
-// It prints the image's manifest digest. Exit 1: an error that RKE2 would report. It verifies nothing by itself.
+// It prints the digest of the image's config. Exit 1: an error that RKE2 would report. It verifies nothing by itself.
 package main
 
 import (
@@ -38,7 +38,8 @@ func read(images, reference, bin, charts string) error {
 	if err := extract.ExtractDirs(image, map[string]string{"/bin": bin, "/charts": charts}); err != nil {
 		return err
 	}
-	digest, err := image.Digest()
+	// The config is the one document whose digest the reader keeps: it makes a manifest of its own.
+	digest, err := image.ConfigName()
 	if err != nil {
 		return err
 	}
