@@ -50,7 +50,12 @@ def replace_folder(new: Path, target: Path) -> None:
     """
     with os_errors(target):
         old = _set_aside(target)
-        os.rename(new, target)
+        try:
+            os.rename(new, target)
+        except OSError:
+            if old is not None:
+                os.rename(old, target)
+            raise
         fsync_directory(target.parent)
     if old is not None:
         remove(old)

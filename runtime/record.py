@@ -9,14 +9,16 @@ import msgspec
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError
+from bundles.extraction.model import ExtractReport
 from bundles.files import os_errors, write_atomic
+from bundles.foreign.model import FoundImage
 from runtime.layout import VersionLayout
 
 _FORMAT: Final = "1.0"
 _MAX_DOCUMENT: Final = 16 << 20  # bytes; 10 000 files of 200 bytes each, and room
 
 
-class ExtractedFile(msgspec.Struct, frozen=True, kw_only=True):
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A regular file below the version folder: `path` relative, `size` in bytes, `mode` in decimal."""
 
     path: str
@@ -26,12 +28,16 @@ class ExtractedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The image that was unpacked, by reference (normalised) and manifest digest, and its files."""
+    """The image that was unpacked, by reference (normalised) and digest of its manifest, and its files.
+
+    `config` says which image it is also where an archive has no manifest (docker save): it pins every layer's content.
+    """
 
     format: str
     reference: str
     digest: Digest
-    files: list[ExtractedFile]
+    config: Digest
+    files: list[FileRecord]
 
 
 class State(Enum):
@@ -43,9 +49,15 @@ class State(Enum):
     OURS = "ours"  # complete, with our record
 
 
-def make_record(*, reference: str, digest: Digest, files: list[ExtractedFile]) -> Record:
-    """Parts -> record of the current format."""
-    return Record(format=_FORMAT, reference=reference, digest=digest, files=files)
+def make_record(found: FoundImage, extracted: ExtractReport) -> Record:
+    """An image and what it gave -> record of the current format."""
+    files = [
+        FileRecord(path=file.path.lstrip("/"), size=file.size, mode=file.mode, sha256=file.digest)
+        for file in extracted.files
+    ]
+    return Record(
+        format=_FORMAT, reference=found.reference.name, digest=found.identity, config=found.config_digest, files=files
+    )
 
 
 def state_of(version: VersionLayout) -> State:

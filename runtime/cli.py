@@ -1,0 +1,276 @@
+"""`sealift-node`: the command line of an airgapped host.
+
+Results go to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused for trust, 130
+interrupted. This module is the only place of the runtime where an error becomes text and a code. Heavy modules are
+loaded inside the commands: `--help` answers at once.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bundles.errors import UsageError
+from bundles.talk import PROGRESS_MODES, Progress, error_json, error_text, exit_code, make_progress
+from runtime.layout import DEFAULT_DATA_DIR, DEFAULT_SHIM_DIR, NodeLayout
+
+if TYPE_CHECKING:
+    from bundles.platform import Platform
+
+F = TypeVar("F", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+
+
+def _trust_flags(function: F) -> F:
+    for option in (
+        click.option("--insecure-no-signature", "insecure", is_flag=True, help="Accept a bundle that nobody signed."),
+        click.option("--policy", type=_PATH, metavar="FILE", help="Trust what this policy trusts."),
+        click.option("--key", type=_PATH, metavar="PUB", help="Trust this public key."),
+    ):
+        function = option(function)
+    return function
+
+
+def _talk_flags(function: F) -> F:
+    modes = click.Choice(PROGRESS_MODES)
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
+        click.option("--progress", type=modes, default="auto", show_default=True, help="How work is told on stderr."),
+    ):
+        function = option(function)
+    return function
+
+
+def _data_dir(function: F) -> F:
+    default = str(DEFAULT_DATA_DIR)
+    return click.option(
+        "--data-dir", type=_PATH, default=default, show_default=True, metavar="DIR", help="RKE2's data directory."
+    )(function)
+
+
+def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"sealift-node {version('sealift')}")
+        ctx.exit()
+
+
+@click.group(name="sealift-node", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
+def cli() -> None:
+    """Bring an RKE2 node up from a sealed bundle, without any network.
+
+    Exit codes: 0 done; 1 failed, damaged or missing; 2 wrong usage; 3 refused for trust; 130 interrupted.
+    """
+
+
+@cli.command()
+@click.argument("path", metavar="BUNDLE", type=_PATH)
+@click.option("--quick", is_flag=True, help="Check every blob's digest, but decompress nothing.")
+@_trust_flags
+@_talk_flags
+def verify(
+    path: Path, quick: bool, key: Path | None, policy: Path | None, insecure: bool, progress: str, as_json: bool
+) -> None:
+    """Check a bundle (folder or .sealift file) for this machine, or one sealed archive (.tar).
+
+    A bundle needs one of --key, --policy and --insecure-no-signature; without it the exit code is 3. An archive needs
+    none: nothing in it says who made it.
+    """
+    if path.suffix == ".tar":
+        from bundles.sealed.verify import verify_archive
+
+        archive = verify_archive(path, quick=quick, progress=_progress(progress), platform=_platform())
+        found = {image.reference: str(image.digest) for image in archive.images}
+        _tell_result(
+            {"archive": str(path), "ok": True, "quick": quick, "size": archive.size, "images": found},
+            [f"ok: {reference} {digest}" for reference, digest in found.items()],
+            as_json,
+        )
+        return
+    from bundles import trust
+    from bundles.talk import human_bytes
+    from bundles.verify import verify_bundle
+
+    trusted = trust.require(key=key, policy=policy, insecure=insecure)
+    now = None if trusted.insecure else _now()
+    report = verify_bundle(path, trusted, quick=quick, progress=_progress(progress), platform=_platform(), now=now)
+    _warn_unsigned(trusted.insecure)
+    _tell_result(
+        {"bundle": str(path), "index": str(report.index_digest), "ok": True, "quick": quick, "size": report.size},
+        [f"ok: {path}: {len(report.archives)} archives, {human_bytes(report.size)}"],
+        as_json,
+    )
+
+
+@cli.command()
+@click.argument("path", metavar="BUNDLE", type=_PATH)
+@_data_dir
+@_trust_flags
+@_talk_flags
+def stage(
+    path: Path, data_dir: Path, key: Path | None, policy: Path | None, insecure: bool, progress: str, as_json: bool
+) -> None:
+    """Check a bundle while it is copied, keep it, and put its archives where RKE2 looks for them.
+
+    Stage an older bundle again to roll back: it is still kept. Needs one of --key, --policy and
+    --insecure-no-signature; without it the exit code is 3.
+    """
+    from bundles import trust
+    from runtime.stage import stage as run_stage
+
+    trusted = trust.require(key=key, policy=policy, insecure=insecure)
+    _warn_unsigned(trusted.insecure)
+    now = _now()
+    report = run_stage(
+        path,
+        NodeLayout.at(data_dir),
+        trusted,
+        platform=_platform(),
+        now=now,
+        progress=_progress(progress),
+        say=_say,
+    )
+    if report.expires is not None and report.expires < now:
+        _say("warning: this bundle has expired")
+    if report.before is not None and report.before != report.bundle:
+        _say(f"replaces {report.before}, which stays kept")
+    for verb, names in (("linked", report.linked), ("retired", report.retired)):
+        for name in names:
+            _say(f"{verb} agent/images/{name}")
+    result = {
+        "bundle": report.bundle,
+        "folder": str(report.folder),
+        "copied": report.copied,
+        "linked": list(report.linked),
+        "retired": list(report.retired),
+        "before": report.before,
+        "runtime": report.runtime,
+    }
+    _tell_result(result, [str(report.folder)], as_json)
+
+
+@cli.command()
+@_data_dir
+@click.option("--runtime-image", metavar="REF", help="Unpack this image, spelled as RKE2's own --runtime-image.")
+@click.option("--config", type=_PATH, metavar="FILE", help="RKE2's configuration: its `runtime-image` counts.")
+@click.option("--agent", is_flag=True, help="An agent: leave server/manifests alone.")
+@click.option("--replace", is_flag=True, help="Unpack again over what stands there.")
+@click.option("--shim-dir", type=_PATH, default=str(DEFAULT_SHIM_DIR), hidden=True)
+@_talk_flags
+def extract(
+    data_dir: Path,
+    runtime_image: str | None,
+    config: Path | None,
+    agent: bool,
+    replace: bool,
+    shim_dir: Path,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Unpack the runtime image in agent/images: programs, charts, the `bin` link.
+
+    Which image: --runtime-image, else the configuration's, else the admitted bundle's, else the only rke2-runtime
+    image there is. No network is ever asked.
+    """
+    from runtime.choice import configured_image
+    from runtime.extract import ExtractRequest
+    from runtime.extract import extract as run_extract
+
+    request = ExtractRequest(
+        runtime_image=runtime_image,
+        configured_image=configured_image(config) if config else None,
+        agent=agent,
+        replace=replace,
+    )
+    report = run_extract(request, NodeLayout.at(data_dir), platform=_platform(), say=_say, shims=shim_dir)
+    for name in report.manifests:
+        _say(f"wrote server/manifests/{name}")
+    for name in report.cleaned.removed:
+        _say(f"removed the old version {name}")
+    for name in report.cleaned.kept:
+        _say(f"kept the old version {name}" + ("" if report.cleaned.why_all else ": something runs from it"))
+    result = {
+        "reference": report.reference,
+        "key": report.key,
+        "folder": str(report.folder),
+        "unpacked": report.unpacked,
+        "digest": str(report.digest) if report.digest else None,
+        "archive": str(report.archive) if report.archive else None,
+        "files": report.files,
+        "manifests": list(report.manifests),
+        "removed": list(report.cleaned.removed),
+        "kept": list(report.cleaned.kept),
+    }
+    _tell_result(result, [str(report.folder)], as_json)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _warn_unsigned(insecure: bool) -> None:
+    if insecure:
+        _say("warning: no signature was asked for: this bundle could be anybody's")
+
+
+def _tell_result(result: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
+    for line in [json.dumps(result, ensure_ascii=False)] if as_json else lines:
+        click.echo(line)
+
+
+def _progress(mode: str) -> Progress:
+    import time
+
+    return make_progress(mode, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
+
+
+def _now() -> int:
+    import time
+
+    return int(time.time())
+
+
+def _platform() -> "Platform":
+    from bundles.platform import from_machine
+
+    machine = os.uname()
+    return from_machine(machine.sysname, machine.machine)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Arguments -> exit code; errors become text on stderr, and JSON on stdout with `--json`."""
+    try:
+        result = cli.main(list(arguments), prog_name="sealift-node", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _tell_error(KeyboardInterrupt(), arguments)
+    except click.ClickException as exc:
+        exc.show()
+        return UsageError.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone: `sealift-node ... | head`
+        return 1
+    except (Exception, KeyboardInterrupt) as exc:
+        return _tell_error(exc, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _tell_error(error: BaseException, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+    if "--json" in arguments:
+        print(json.dumps(error_json(error), ensure_ascii=False))
+    print(error_text(error), file=sys.stderr)
+    return exit_code(error)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
