@@ -7,6 +7,7 @@ interrupted. This module is the only place of the builder where an error becomes
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -95,6 +96,13 @@ def _tell(error: BaseException, arguments: Sequence[str], debug: bool) -> int:
     return exit_code(error)
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """The console script."""
+    """The console script. SIGTERM and SIGHUP end it like Ctrl-C: running programs end too, finished work stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup(1) ignores SIGHUP: so do we then
+            signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))

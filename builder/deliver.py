@@ -6,6 +6,7 @@ key their data directories on its version.
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
         return target, kept, False
     with os_errors(options.output):
         options.output.mkdir(parents=True, exist_ok=True)
-    with _temporary(options.output) as parent:
+    with _temporary(options.output, spec.folder_name) as parent:
         fresh = parent / spec.folder_name
         fresh.mkdir(mode=0o755)
         fresh.chmod(0o755)
@@ -130,14 +131,35 @@ def _index_of(folder: Path) -> BundleIndex | None:
 
 
 @contextlib.contextmanager
-def _temporary(output: Path) -> Iterator[Path]:
-    folder = output / f"{TEMP_PREFIX}{secrets.token_hex(6)}"
+def _temporary(output: Path, name: str) -> Iterator[Path]:
+    """A folder of this process below `output`; those of processes that were killed are removed first."""
+    for left in output.glob(f"{TEMP_PREFIX}{name}.*"):
+        _remove_abandoned(left)
+    folder = output / f"{TEMP_PREFIX}{name}.{secrets.token_hex(6)}"
     with os_errors(folder):
         folder.mkdir(mode=0o700)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        # The kernel lets go of the lock when we die: so the next build sees that nobody works here.
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield folder
     finally:
         remove_tree(folder)
+        os.close(held)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_tree(folder)
+    except BlockingIOError:
+        return  # another build is writing there
+    finally:
+        os.close(fd)
 
 
 def _note(target: Path, receipt: Path) -> None:

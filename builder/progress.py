@@ -59,7 +59,8 @@ class PlainTalk:
 
     def say(self, text: str) -> None:
         """See BuildTalk."""
-        print(text, file=self._out, flush=True)
+        self._out.write(f"{text}\n")  # one write: threads talk at once
+        self._out.flush()
 
     def begin(self, step: str, seconds: int) -> None:
         """See BuildTalk."""
@@ -84,7 +85,8 @@ class JsonTalk:
 
     def _tell(self, **record: Any) -> None:
         with self._lock:
-            print(json.dumps(record), file=self._out, flush=True)
+            self._out.write(f"{json.dumps(record, ensure_ascii=False)}\n")
+            self._out.flush()
 
     def say(self, text: str) -> None:
         """See BuildTalk."""

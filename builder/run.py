@@ -1,7 +1,9 @@
 """Runs what a plan misses: steps side by side, each with a folder and a log of its own, receipts at the end of each."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from builder.executor import Failure, Outcome, Task, ThreadExecutor
 from builder.lock.model import Lock
 from builder.plan.graph import Plan, Row
 from builder.plan.model import Receipt
-from builder.process import Cancelled
+from builder.process import Cancel, Cancelled
 from builder.recipe.model import Recipe
 from builder.sandbox import Sandbox
 from builder.steps.context import Job, StepContext
@@ -20,6 +22,8 @@ from bundles.platform import Platform
 
 if TYPE_CHECKING:
     from builder.build import BuildOptions
+
+_POLL = 0.2  # seconds between two looks at a lock that another process holds
 
 
 def run_missing(
@@ -39,7 +43,7 @@ def run_missing(
         started = options.clock()
         options.talk.begin(name, jobs[name].step.seconds)
         try:
-            receipts[name] = _run_once(jobs[name], plan.rows[name], context, options.store)
+            receipts[name] = _run_once(jobs[name], plan.rows[name], context, options.store, options.cancel)
         finally:
             seconds[name] = options.clock() - started
             options.talk.end(name, seconds[name], ok=name in receipts)
@@ -59,15 +63,31 @@ def run_missing(
     return receipts, seconds
 
 
-def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], store: Store) -> Receipt:
+def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], store: Store, cancel: Cancel) -> Receipt:
     """One process at a time runs one step; whoever waited finds the receipt."""
-    with store.lock(f"step-{row.id.hex[:24]}", exclusive=True):
+    with _alone(store, f"step-{row.id.hex[:24]}", cancel):
         found = store.receipt(row.id)
         if found is None:
             with store.temp_folder("step") as folder:
                 found = job.run(context(folder))
             store.write_receipt(row.id, found)
         return found
+
+
+@contextlib.contextmanager
+def _alone(store: Store, name: str, cancel: Cancel) -> Iterator[None]:
+    """Holds a lock of the store; the wait for it ends when the build is called off."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            cancel.check()
+            try:
+                stack.enter_context(store.lock(name, exclusive=True, wait=False))
+                break
+            except SealiftError as exc:
+                if not isinstance(exc.__cause__, BlockingIOError):
+                    raise
+                time.sleep(_POLL)
+        yield
 
 
 def _context(

@@ -48,7 +48,7 @@ class _ThisMachine:
 def command(recipe_folder: Path, packages: bool, quiet: bool, store_root: Path | None, as_json: bool) -> None:
     """Name, in one message, what this machine lacks to build RECIPE_DIR; exit code 1 when it lacks something."""
     from builder import doctor
-    from builder.recipe.parse import read_recipe
+    from builder.recipe.read import read_recipe
 
     recipe = read_recipe(recipe_folder)
     machine = _ThisMachine(options.chosen_store(store_root))
