@@ -14,8 +14,8 @@ from typing import Any
 from builder.errors import RecipeError
 from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.recipe import read as recipe_files
+from builder.recipe.keys import BUNDLE_VERSION, NAME
 from builder.recipe.kinds import Field, Items, Number, Record, Text, read
-from builder.recipe.schema import BUNDLE_VERSION, NAME
 from builder.recipe.yamlnodes import surprise
 from bundles.digest import Digest
 from bundles.errors import ProblemsError

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import (
     CHARTS,
     DEFAULT_LEVEL,
@@ -21,7 +22,6 @@ from builder.recipe.model import (
     Placement,
     Recipe,
 )
-from builder.recipe.schema import DEFAULT_RUNTIME
 from bundles.platform import Platform
 from bundles.reference import Reference
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.recipe import convert
+from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.kinds import Document, near
 from builder.recipe.model import CHARTS
-from builder.recipe.schema import DEFAULT_RUNTIME
 from bundles.errors import FormatError
 from bundles.reference import Reference
 

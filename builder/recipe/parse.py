@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.recipe import convert, crosscheck, schema
+from builder.recipe import convert, crosscheck, keys
 from builder.recipe.kinds import Document, read
 from builder.recipe.model import Recipe
 from bundles.errors import Problem, ProblemsError
 
-OPTIONAL = {schema.CHARTS}
+OPTIONAL = {keys.CHARTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Documents:
 def read_documents(files: Mapping[str, bytes]) -> Documents:
     """File name -> bytes, of those that exist -> the documents with their problems. Raises nothing."""
     documents = {}
-    for name, kind in schema.FILES.items():
+    for name, kind in keys.FILES.items():
         if name in files:
             documents[name] = read(files[name], name, kind)
         else:
             documents[name] = Document(name=name, values={} if name in OPTIONAL else None)
             if name not in OPTIONAL:
                 documents[name].problem((), "the file is missing")
-    crosscheck.check(*(documents[name] for name in schema.FILES))
+    crosscheck.check(*(documents[name] for name in keys.FILES))
     return Documents(documents)
 
 
@@ -43,7 +43,7 @@ def make_recipe(folder: Path, documents: Documents) -> Recipe:
     """Documents -> the recipe; raises ProblemsError with every problem."""
     if documents.problems:
         raise ProblemsError(folder, documents.problems)
-    bundle, components, images, charts = (documents.by_name[name].values for name in schema.FILES)
+    bundle, components, images, charts = (documents.by_name[name].values for name in keys.FILES)
     return convert.make_recipe(folder, bundle, components, images, charts)
 
 

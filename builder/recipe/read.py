@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path, PurePosixPath
 
 from builder.errors import RecipeError
-from builder.recipe import parse, schema
+from builder.recipe import keys, parse
 from builder.recipe.kinds import Document
 from builder.recipe.model import Recipe
 from builder.recipe.yamlnodes import MAX_SIZE
@@ -21,14 +21,14 @@ def read_recipe(folder: Path) -> Recipe:
     """
     if not folder.is_dir():
         raise RecipeError("no such folder", where=folder, hint="a recipe is a folder with bundle.yaml")
-    if not (folder / schema.BUNDLE).is_file():
+    if not (folder / keys.BUNDLE).is_file():
         hint = "name the folder that holds bundle.yaml" + _below(folder)
         raise RecipeError("not a recipe: bundle.yaml is missing", where=folder, hint=hint)
-    files = {name: read_limited(folder / name) for name in schema.FILES if (folder / name).exists()}
+    files = {name: read_limited(folder / name) for name in keys.FILES if (folder / name).exists()}
     documents = parse.read_documents(files)
     for document in documents.by_name.values():
         _check_paths(folder, document)
-    _refuse_unknown_files(folder, documents.by_name[schema.BUNDLE])
+    _refuse_unknown_files(folder, documents.by_name[keys.BUNDLE])
     return parse.make_recipe(folder, documents)
 
 
@@ -40,7 +40,7 @@ def read_limited(path: Path) -> bytes:
 
 def _below(folder: Path) -> str:
     with os_errors(folder):
-        found = sorted(child.name for child in folder.iterdir() if (child / schema.BUNDLE).is_file())
+        found = sorted(child.name for child in folder.iterdir() if (child / keys.BUNDLE).is_file())
     return f": {', '.join(found)}" if found else ""
 
 
@@ -48,7 +48,7 @@ def _refuse_unknown_files(folder: Path, bundle: Document) -> None:
     """A misspelled `image.yaml` would else be silently no part of the recipe."""
     with os_errors(folder):
         names = sorted(path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
-    known = [*schema.FILES, LOCK]
+    known = [*keys.FILES, LOCK]
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
@@ -59,7 +59,7 @@ def _refuse_unknown_files(folder: Path, bundle: Document) -> None:
 def _check_paths(folder: Path, document: Document) -> None:
     """Adds a problem for every path beside the recipe that is not there, not of its kind, or leads out."""
     for name, values in (document.values or {}).items():
-        if not isinstance(values, dict) or document.name not in (schema.COMPONENTS, schema.CHARTS):
+        if not isinstance(values, dict) or document.name not in (keys.COMPONENTS, keys.CHARTS):
             continue
         for key, want in (("go", "go.mod"), ("compile", ""), ("file", None), ("folder", "Chart.yaml")):
             text = values.get(key)

@@ -1,0 +1,281 @@
+"""The table of all recipe keys: what each takes, what it means, its default.
+
+The parser, `recipes/schema.json` and docs/recipe.md are generated from it; a new key is a new line here and one in
+the conversion to values.
+"""
+
+from collections.abc import Mapping
+
+from builder.recipe.kinds import (
+    Anything,
+    Choice,
+    Field,
+    Flag,
+    Items,
+    ItemsOrTable,
+    Kind,
+    Number,
+    OneOf,
+    Record,
+    Table,
+    Text,
+)
+from builder.recipe.model import DEFAULT_LEVEL, Fips, Flavour
+from bundles.platform import Platform
+
+FORMAT = 1
+BUNDLE, COMPONENTS, IMAGES, CHARTS = "bundle.yaml", "components.yaml", "images.yaml", "charts.yaml"
+DEFAULT_RUNTIME = "rke2-runtime"
+
+_SEGMENT = r"(?!\.\.?(?:/|$))[A-Za-z0-9_][A-Za-z0-9._+@~-]*"
+_BELOW = rf"{_SEGMENT}(?:/{_SEGMENT})*"
+_GO_MODULE = r"[A-Za-z0-9][A-Za-z0-9._~-]*(?:/[A-Za-z0-9._~-]+)*"
+_GO_VERSION = r"v[0-9]+\.[0-9]+\.[0-9]+(?:[-+][A-Za-z0-9.+-]+)?"
+_DEB_NAME = r"[a-z0-9][a-z0-9.+-]+"
+_DEB_VERSION = r"[0-9][A-Za-z0-9.+:~-]*"
+_LOCAL = rf"\./{_BELOW}"
+_LINE = r"[^\x00-\x1f\x7f]"
+
+NAME = Text(what="a name (lower-case letters, digits, . _ -)", pattern=r"[a-z0-9](?:[a-z0-9._-]{0,62})")
+PROGRAM = Text(what="a file name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,126}", example="kubelet")
+BUNDLE_VERSION = Text(
+    what="a version that begins with v and a digit", pattern=r"v[0-9][A-Za-z0-9._-]{0,99}", example="v1.34.4-rke2r1"
+)
+FOLDER = Text(what="a path below the recipe's folder", pattern=_BELOW, example="charts/coredns")
+MEMBER = Text(what="a path below the source's folder", pattern=_BELOW, example="build/pause")
+PACKAGE_MEMBER = Text(what="a path in the package", pattern=rf"/?{_BELOW}", example="usr/sbin/nft")
+PACKAGE_PATH = Text(what="a package path below the module (. is its root)", pattern=rf"\.|{_BELOW}", example="cmd/ctr")
+IMAGE_FOLDER = Text(what="an absolute path in the image", pattern=rf"/(?:{_BELOW})?", example="/bin")
+WHAT = Text(
+    what="a component, component/file or charts",
+    pattern=rf"{NAME.pattern}(?:/{PROGRAM.pattern})?",
+    example="kubernetes/kubelet",
+)
+SYMBOL = Text(what="a Go symbol", pattern=r"[A-Za-z0-9._~/-]+\.[A-Za-z0-9_]+", example="main.gitCommit")
+STAMP = Text(what="a text without blanks or quotes", pattern=r"[A-Za-z0-9._~/:@+,=$-]+", example="$version")
+TAG = Text(what="a Go build tag", pattern=r"[A-Za-z0-9_.]+", example="no_btrfs")
+NEED = Text(what="the name of a package of the build root", pattern=_DEB_NAME, example="libseccomp-dev")
+COMMAND = Text(what="a shell command in one line", pattern=rf"{_LINE}+", example="make socat")
+COMPONENT_VERSION = Text(what="a version", pattern=r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,99}", example="0.1.0")
+REPLACED = Text(what="a Go module, or a prefix that ends in /*", pattern=rf"{_GO_MODULE}(?:/\*)?", example="k8s.io/*")
+MODULE_VERSION = Text(what="a Go module version", pattern=_GO_VERSION, example="v0.34.4")
+REFERENCE = Text(what="an image name", pattern=r"[A-Za-z0-9._:/$@-]+", example="rancher/mirrored-pause:3.10.1")
+PLATFORM = Text(
+    what="a platform", pattern=r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", example="linux/amd64", parse=Platform.parse
+)
+WORD = Text(what="a text", pattern=rf"{_LINE}+")
+ENVIRONMENT = Text(what="the name of a variable", pattern=r"[A-Za-z_][A-Za-z0-9_]*", example="PATH")
+LABEL = Text(what="a label", pattern=r"[A-Za-z0-9._/-]+", example="org.opencontainers.image.title")
+SIZE = Text(what="a size", pattern=r"[1-9][0-9]{0,9} ?(?:B|kB|MB|GB|KiB|MiB|GiB)", example="700 MB")
+DAYS = Text(what="a number of days", pattern=r"[1-9][0-9]{0,4} days?", example="180 days")
+
+_VERSION = Field(kind=COMPONENT_VERSION, doc="Version of sources beside the recipe; others say theirs after @ or =.")
+_NEEDS = Field(kind=Items(of=NEED), doc="Debian packages that compiling needs: compilers, libraries.")
+_STATIC = Field(
+    kind=Flag(), default="true", doc="Programs must be fully static: no interpreter, no shared libraries; checked."
+)
+_OUTPUT = ItemsOrTable(items=Items(of=MEMBER, least=1), table=Table(key=PROGRAM, value=MEMBER, least=1))
+
+BUNDLE_RECORD = Record(
+    doc="What a site gets.",
+    fields={
+        "sealift": Field(kind=Number(least=FORMAT, most=FORMAT), doc="Version of the recipe format.", required=True),
+        "name": Field(kind=NAME, doc="The bundle's name; its folder is NAME-VERSION-PLATFORM.", required=True),
+        "version": Field(
+            kind=BUNDLE_VERSION,
+            doc="The bundle's version and the runtime image's tag. Nodes key their data directory on it: new content "
+            "needs a new version.",
+            required=True,
+        ),
+        "flavour": Field(
+            kind=Choice(words=tuple(Flavour)),
+            default="classic",
+            doc="`classic`: containerd 1.7 and its v1 shims, for sealift-node; the runtime tag gets `-classic`, so "
+            "that no stock RKE2 picks it up. `modern`: containerd 2.",
+        ),
+        "sequence": Field(
+            kind=Number(least=1), doc="Grows with every release; a node never goes back by itself.", required=True
+        ),
+        "platforms": Field(kind=Items(of=PLATFORM, least=1), doc="What the bundle is built for.", required=True),
+        "go": Field(
+            kind=Text(what="an exact Go version", pattern=r"1\.[0-9]+\.[0-9]+", example="1.26.8"),
+            doc="The exact Go toolchain; needed as soon as one component is `go`.",
+        ),
+        "fips": Field(kind=Choice(words=tuple(Fips)), default="off", doc="The crypto of every Go component."),
+        "buildroot": Field(
+            kind=NAME, later=True, doc="C is compiled by the machine's own compiler, which is part of what a step is."
+        ),
+        "runtime": Field(
+            kind=NAME, default=DEFAULT_RUNTIME, doc="The image a node unpacks first; it is alone in its archive."
+        ),
+        "archives": Field(
+            kind=Table(key=NAME, value=Items(of=NAME, least=1), least=1),
+            doc="File names (without .tar) in the bundle's images/, and the images in each, in this order.",
+            required=True,
+        ),
+        "charts": Field(kind=Items(of=NAME), default="all of charts.yaml", doc="The charts that the bundle carries."),
+        "budget": Field(kind=SIZE, doc="The build fails when the archives are larger in all, and says what grew."),
+        "expires": Field(kind=DAYS, doc="How long after its lock's epoch the bundle may be admitted."),
+        "level": Field(
+            kind=Number(least=1, most=19), default=str(DEFAULT_LEVEL), doc="zstd level of the layers built here."
+        ),
+        "base": Field(kind=WORD, later=True, doc="copy the entries of the other recipe."),
+    },
+)
+
+GO_RECORD = Record(
+    doc="Main packages of one Go module, compiled here: static, trimmed paths, no VCS stamp.",
+    fields={
+        "go": Field(
+            kind=Text(
+                what="MODULE@VERSION or ./folder",
+                pattern=rf"{_GO_MODULE}@{_GO_VERSION}|{_LOCAL}",
+                example="k8s.io/kubernetes@v1.34.4",
+            ),
+            doc="`MODULE@VERSION`, or `./folder`, a module beside the recipe. Its modules are pinned by go.mod and "
+            "go.sum in `go/COMPONENT/` (of the folder itself for `./folder`).",
+            required=True,
+        ),
+        "build": Field(
+            kind=ItemsOrTable(items=Items(of=PROGRAM, least=1), table=Table(key=PROGRAM, value=PACKAGE_PATH, least=1)),
+            doc="Names of the programs; packages are `FROM/NAME`, or without `from` the module's root (one program "
+            "only). As a mapping: program -> package below the module, `.` for its root.",
+            required=True,
+        ),
+        "from": Field(kind=PACKAGE_PATH, doc="Folder of the module that holds the packages of a `build` list."),
+        "stamp": Field(
+            kind=Table(key=SYMBOL, value=STAMP), doc="Texts that the linker writes into string variables (-X)."
+        ),
+        "tags": Field(kind=Items(of=TAG), doc="Go build tags."),
+        "cgo": Field(kind=Flag(), default="false", doc="C inside: CGO_ENABLED=1, linked statically."),
+        "needs": _NEEDS,
+        "sumdb": Field(
+            kind=Flag(),
+            default="true",
+            doc="false: the checksum database does not know the module; its sum in go.sum is trust on first use.",
+        ),
+        "replace": Field(
+            kind=Table(key=REPLACED, value=MODULE_VERSION),
+            doc="Lifts modules to another version. `PREFIX/*` stands for all modules below it that upstream asks for "
+            "in a version nobody serves: v0.0.0 or a pre-release.",
+        ),
+        "static": _STATIC,
+        "version": _VERSION,
+    },
+)
+COMPILE_RECORD = Record(
+    doc="C sources and a short list of commands, run without network in the source's folder.",
+    fields={
+        "compile": Field(
+            kind=Text(
+                what="deb-source:NAME=VERSION, go-source:MODULE@VERSION or ./folder",
+                pattern=rf"deb-source:{_DEB_NAME}={_DEB_VERSION}|go-source:{_GO_MODULE}@{_GO_VERSION}|{_LOCAL}",
+                example="deb-source:socat=1.7.4.4-2",
+            ),
+            doc="`deb-source:NAME=VERSION`, a Debian source package with its patches; `go-source:MODULE@VERSION`, the "
+            "files of a Go module; `./folder`, sources beside the recipe.",
+            required=True,
+        ),
+        "run": Field(
+            kind=Items(of=COMMAND, least=1, unique=False), doc="Shell commands, one after the other.", required=True
+        ),
+        "output": Field(
+            kind=_OUTPUT,
+            doc="The files that the commands make: paths, each kept by its last part, or name -> path.",
+            required=True,
+        ),
+        "needs": _NEEDS,
+        "static": _STATIC,
+        "version": _VERSION,
+    },
+)
+DEB_RECORD = Record(
+    doc="Files of one Debian binary package; nothing of it is run.",
+    fields={
+        "deb": Field(
+            kind=Text(
+                what="NAME=VERSION", pattern=rf"{_DEB_NAME}={_DEB_VERSION}", example="busybox-static=1:1.35.0-4+b3"
+            ),
+            doc="The package and its exact version.",
+            required=True,
+        ),
+        "files": Field(
+            kind=ItemsOrTable(
+                items=Items(of=PACKAGE_MEMBER, least=1), table=Table(key=PROGRAM, value=PACKAGE_MEMBER, least=1)
+            ),
+            doc="Paths in the package, each kept by its last part, or name -> path.",
+            required=True,
+        ),
+        "static": Field(kind=Flag(), default="false", doc="Programs must be fully static; checked."),
+    },
+)
+FILE_RECORD = Record(
+    doc="One file beside the recipe.",
+    fields={
+        "file": Field(
+            kind=Text(what="./path", pattern=_LOCAL, example="./files/nsswitch.conf"),
+            doc="The file, kept by its last part.",
+            required=True,
+        ),
+        "executable": Field(kind=Flag(), default="false", doc="Mode 0755 instead of 0644."),
+        "version": _VERSION,
+    },
+)
+COMPONENT = OneOf(
+    doc="Where the files come from. Exactly one key says the kind. `$version` is the component's own version.",
+    kinds={"go": GO_RECORD, "compile": COMPILE_RECORD, "deb": DEB_RECORD, "file": FILE_RECORD},
+    later=("url", "image"),
+)
+
+ASSEMBLE_RECORD = Record(
+    doc="Files into an image, over nothing (`scratch`). `$version` is the bundle's version.",
+    fields={
+        "name": Field(
+            kind=REFERENCE,
+            doc="`[registry/]repository:tag`. The runtime image has no tag: it gets the bundle's version and flavour.",
+            required=True,
+        ),
+        "layers": Field(
+            kind=Items(of=Table(key=WHAT, value=IMAGE_FOLDER, least=1), least=1),
+            doc="One layer per list item, what rarely changes first. Each is `what: where`: a component (all its "
+            "files), `component/file`, or `charts` (all packaged charts), into a folder of the image.",
+            required=True,
+        ),
+        "user": Field(
+            kind=Text(what="UID[:GID]", pattern=r"[0-9]{1,9}(?::[0-9]{1,9})?", example="65534:65534"),
+            doc="Who runs it, in numbers.",
+        ),
+        "entrypoint": Field(kind=Items(of=WORD, unique=False), doc="The program and its fixed arguments."),
+        "command": Field(kind=Items(of=WORD, unique=False), doc="Arguments that a pod may replace."),
+        "environment": Field(kind=Table(key=ENVIRONMENT, value=WORD), doc="Variables."),
+        "workdir": Field(kind=IMAGE_FOLDER, doc="Where it starts."),
+        "labels": Field(kind=Table(key=LABEL, value=WORD), doc="Labels of the image's configuration."),
+        "mirror": Field(kind=WORD, later=True, doc="images can only be put together from components."),
+        "archive": Field(kind=WORD, later=True, doc="images can only be put together from components."),
+        "engine": Field(kind=WORD, later=True, doc="images can only be put together from components."),
+    },
+)
+
+FOLDER_CHART_RECORD = Record(
+    doc="A chart's source folder beside the recipe, packaged here.",
+    fields={
+        "folder": Field(kind=FOLDER, doc="The folder with Chart.yaml.", required=True),
+        "bootstrap": Field(kind=Flag(), default="false", doc="May install before the pod network is up."),
+        "take-ownership": Field(kind=Flag(), default="false", doc="May take over objects that exist already."),
+        "discover": Field(
+            kind=Items(of=Anything(), unique=False), doc="Value sets rendered to find every image it can ask for."
+        ),
+    },
+)
+CHART = OneOf(
+    doc="HelmChart manifests, named `rke2-<key>`. Exactly one key says the kind.",
+    kinds={"folder": FOLDER_CHART_RECORD},
+    later=("tgz", "repo", "oci"),
+)
+
+FILES: Mapping[str, Kind] = {
+    BUNDLE: BUNDLE_RECORD,
+    COMPONENTS: Table(key=NAME, value=COMPONENT, least=1),
+    IMAGES: Table(key=NAME, value=ASSEMBLE_RECORD, least=1),
+    CHARTS: Table(key=NAME, value=CHART),
+}
