@@ -6,6 +6,7 @@ of the store that is damaged is removed and fetched again, once.
 """
 
 import os
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -141,9 +142,8 @@ class WantedComponent:
         files = read_wrapper(self.folder)
         if not self._as_locked(files):
             raise RecipeError("differs from the lock", where=self.folder, hint="run `sealift lock`")
-        with self.modules.store.temp_folder("go") as cwd:
-            for name, data in files.items():
-                (cwd / name).write_bytes(data)
+        with self.modules.store.temp_folder("go") as temp:
+            cwd = Path(shutil.copytree(self.folder, temp / "module", symlinks=True))
             found = self.modules.client.download([], cwd=cwd, what=self.name)
             paths = self.modules.ensure(
                 found, parse_sums(files["go.sum"].decode(), self.folder / "go.sum"), cwd, self.name
@@ -182,13 +182,14 @@ def list_packages(
 
 
 def read_wrapper(folder: Path) -> dict[str, bytes]:
-    """go.mod, go.sum and tools.go of a component; raises MissingError."""
+    """go.mod, go.sum and (where there is one) tools.go of a component; raises MissingError."""
     found = {}
     for name in FILES:
         try:
             found[name] = (folder / name).read_bytes()
         except FileNotFoundError as exc:
-            raise MissingError(f"no {name}", where=folder, hint="run `sealift lock`") from exc
+            if name != "tools.go":  # a module beside the recipe has its programs in itself
+                raise MissingError(f"no {name}", where=folder, hint="run `sealift lock`") from exc
     return found
 
 

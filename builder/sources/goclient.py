@@ -153,23 +153,3 @@ def toolchain_folder(store: Store, version: str, host: Platform) -> Path:
 def go_program(store: Store, version: str, host: Platform) -> Path:
     """The go command of a fetched toolchain; run it with GOTOOLCHAIN=local."""
     return toolchain_folder(store, version, host) / "bin/go"
-
-
-def build_environment(store: Store, version: str, host: Platform) -> dict[str, str]:
-    """Environment in which a fetched toolchain builds from the fetched modules alone, asking nobody.
-
-    PATH holds the toolchain's folder and the system's; the caller adds HOME, CGO_ENABLED, GOOS, GOARCH and the like.
-    """
-    return {
-        "PATH": f"{toolchain_folder(store, version, host) / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin",
-        "GOPATH": str(store.root / "go"),
-        "GOMODCACHE": str(store.go_mod),
-        "GOCACHE": str(store.go_build),
-        "GOTOOLCHAIN": "local",
-        "GOPROXY": "off",
-        "GOSUMDB": "off",  # go.sum is complete and checked; without network nobody could be asked anyway
-        "GOFLAGS": "-mod=readonly -modcacherw",
-        "GOWORK": "off",
-        "GOENV": "off",
-        "GO111MODULE": "on",
-    }

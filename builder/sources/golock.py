@@ -1,6 +1,7 @@
 """Locking Go components: the wrapper module beside the recipe, and whether the checksum database knows its sums."""
 
 import fnmatch
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,6 @@ from builder.recipe.model import Fips, GoComponent, Recipe
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, list_packages, read_wrapper
 from builder.sources.goclient import GoClient, download_error, toolchain_module
 from builder.sources.gomod import (
-    FILES,
     Module,
     disagreements,
     files_digest,
@@ -21,6 +21,7 @@ from builder.sources.gomod import (
     wrapper,
 )
 from builder.sources.modhash import folder_hash
+from builder.tree import folder_digest
 from bundles import jsontext
 from bundles.errors import FormatError, MissingError
 from bundles.platform import Platform
@@ -62,20 +63,36 @@ def lock_component(
     """
     below = PurePosixPath("go", component.name)
     files, made = _wrapper_files(modules, component, recipe.folder / below)
-    source = f"{GO_PREFIX}{component.module}@{component.version}"
     main = Module(path=component.module or "", version=component.version)
     sums = parse_sums(files["go.sum"].decode(), recipe.folder / below / "go.sum")
     if main not in sums:
         raise RecipeError(f"go.sum has no line for {main}", where=recipe.folder / below)
+    pinned = _sum(modules, recipe, component, below, files, old)
+    locked = LockedInput(component=component.name, source=f"{GO_PREFIX}{main}", h1=sums[main], sum=pinned)
+    return LockedComponent(locked=locked, files={below / name: data for name, data in files.items()} if made else {})
+
+
+def lock_folder(modules: GoModules, recipe: Recipe, component: GoComponent, old: LockedInput | None) -> LockedInput:
+    """A Go module beside the recipe -> its folder's digest, and its go.sum where it needs other modules."""
+    below = component.folder or PurePosixPath()
+    folder = recipe.folder / below
+    pinned = None
+    if (folder / "go.sum").exists():
+        pinned = _sum(modules, recipe, component, below, read_wrapper(folder), old)
+    return LockedInput(component=component.name, source=f"folder:{below}", digest=folder_digest(folder), sum=pinned)
+
+
+def _sum(
+    modules: GoModules, recipe: Recipe, component: GoComponent, below: PurePosixPath, files: Mapping[str, bytes],
+    old: LockedInput | None,
+) -> LockedSum:  # fmt: skip
     digest = files_digest(files)
-    if old is not None and old.source == source and old.sum is not None and old.sum.digest == digest:
-        return LockedComponent(locked=old, files={})
+    if old is not None and old.sum is not None and (old.sum.folder, old.sum.digest) == (str(below), digest):
+        return old.sum
     check_sums(modules.client, recipe, component, files)
-    pinned = LockedSum(
-        folder=str(below), digest=digest, modules=len(sums), unverified=_unverified(modules.client, component, sums)
-    )
-    locked = LockedInput(component=component.name, source=source, h1=sums[main], sum=pinned)
-    return LockedComponent(locked=locked, files={below / name: files[name] for name in FILES} if made else {})
+    sums = parse_sums(files["go.sum"].decode(), below / "go.sum")
+    unverified = _unverified(modules.client, component, sums)
+    return LockedSum(folder=str(below), digest=digest, modules=len(sums), unverified=unverified)
 
 
 def check_sums(client: GoClient, recipe: Recipe, component: GoComponent, files: Mapping[str, bytes]) -> None:
@@ -84,11 +101,16 @@ def check_sums(client: GoClient, recipe: Recipe, component: GoComponent, files: 
     Raises RecipeError when a line differs from the wrapper's or is missing there, or when go.mod is not tidy.
     """
     cgo = component.cgo or recipe.fips is Fips.BORINGCRYPTO
-    where, more = f"go/{component.name}", _no_sumdb(client, component)
+    where, more = str(component.folder or f"go/{component.name}"), _no_sumdb(client, component)
     hint = f"remove {where} and run `sealift lock` to make it anew"
-    with client.store.temp_folder("gosum") as cwd:
-        for name in ("go.mod", "tools.go"):
-            (cwd / name).write_bytes(files[name])
+    with client.store.temp_folder("gosum") as temp:
+        cwd = temp / "module"
+        if component.folder is not None:
+            shutil.copytree(recipe.folder / component.folder, cwd, symlinks=True)
+        cwd.mkdir(exist_ok=True)
+        for name, data in files.items():
+            (cwd / name).write_bytes(data)
+        (cwd / "go.sum").unlink()
         for platform in recipe.platforms:
             try:
                 list_packages(client, component, platform, cgo=cgo, mode="mod", cwd=cwd, what=where, more=more)
@@ -108,9 +130,9 @@ def _wrapper_files(modules: GoModules, component: GoComponent, folder: Path) -> 
         files = read_wrapper(folder)
     except MissingError:
         return _make_wrapper(modules, component), True
-    printed = modules.client.call(["mod", "edit", "-json", str(folder / "go.mod")], cwd=folder, what=component.name)
+    printed = modules.client.call(["mod", "edit", "-json", "go.mod"], cwd=folder, what=component.name)
     mod = parse_mod(printed.stdout, folder / "go.mod")
-    if disagreements(component, mod, files["tools.go"].decode()):
+    if disagreements(component, mod, files.get("tools.go", b"").decode()):
         return _make_wrapper(modules, component), True
     return files, False
 

@@ -101,7 +101,9 @@ def parse_mod(data: bytes, where: object) -> ModFile:
 
 
 def package_paths(component: GoComponent) -> tuple[str, ...]:
-    """Import paths of a component's programs, in the recipe's order."""
+    """Import paths of a component's programs, in the recipe's order; `./...` for a module beside the recipe."""
+    if component.module is None:
+        return tuple(f"./{below}" for below in component.packages.values())
     return tuple(
         f"{component.module}/{below}" if below else f"{component.module}" for below in component.packages.values()
     )
@@ -148,7 +150,7 @@ def wrapper(component: GoComponent, go: str, replaces: Mapping[str, str]) -> dic
 
 def files_digest(files: Mapping[str, bytes]) -> Digest:
     """The digest that a lock keeps of go.mod, go.sum and tools.go."""
-    return Digest.of(jsontext.encode_canonical({name: str(Digest.of(files[name])) for name in FILES}))
+    return Digest.of(jsontext.encode_canonical({name: str(Digest.of(data)) for name, data in files.items()}))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

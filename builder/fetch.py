@@ -1,0 +1,189 @@
+"""Everything a build reads, brought into the store and verified, so that its steps need no network.
+
+What was verified before and looks untouched is not looked at again (builder.sources.verified). Clients keep what is
+whole, so after a crash the same call goes on from there.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from builder.errors import StepError
+from builder.lock.model import Lock, LockedInput
+from builder.process import Cancel, Cancelled
+from builder.recipe.model import GoComponent, Recipe
+from builder.sources.apt import AptClient
+from builder.sources.deb import BINARY_PREFIX, WantedPackage
+from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
+from builder.sources.go import (
+    SOURCE_PREFIX,
+    TOOL_PREFIX,
+    GoModules,
+    WantedComponent,
+    wanted_source,
+    wanted_tool,
+    with_toolchain,
+)
+from builder.sources.goclient import GoClient
+from builder.sources.verified import Verified
+from builder.store import Store
+from bundles.errors import MissingError, SealiftError
+from bundles.platform import Platform
+
+_TOGETHER: Final = 4  # sources at once: the clients fetch several files each by themselves
+
+
+class Wanted(Protocol):
+    """A source that a build needs."""
+
+    @property
+    def name(self) -> str:
+        """As in the lock, or the component's name."""
+
+    def present(self) -> bool:
+        """Whether it was fetched, verified, and looks untouched. Fast."""
+
+    def fetch(self) -> None:
+        """Brings and verifies it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FetchOptions:
+    """`host` is the building machine's platform, `env` our environment, `say` tells a line of progress."""
+
+    store: Store
+    host: Platform
+    env: Mapping[str, str] = field(repr=False)
+    offline: bool = False
+    say: Callable[[str], None] = lambda _: None
+    cancel: Cancel = field(default_factory=Cancel)
+
+
+def fetch(
+    recipe: Recipe, lock: Lock, options: FetchOptions, components: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Brings the locked inputs of `components` (all when None) into the store; returns the names of what was missing.
+
+    Raises MissingError that names everything missing when `options.offline`; FormatError for bytes that are not the
+    locked ones; StepError or MissingError for what cannot be fetched; Cancelled.
+    """
+    inputs = [each for each in lock.inputs if components is None or each.component in components]
+    tools, sources = wanted(recipe, lock, inputs, options)
+    missing_tools = [each for each in tools if not each.present()]
+    missing = [each for each in sources if not each.present()]
+    # Tools first: they fetch and check the rest.
+    errors = _fetch_all(missing_tools, options)
+    if not errors or options.offline:
+        errors |= _fetch_all(missing, options)
+    _raise(errors, options.offline)
+    return tuple(each.name for each in [*missing_tools, *missing])
+
+
+def wanted(
+    recipe: Recipe, lock: Lock, inputs: Sequence[LockedInput], options: FetchOptions
+) -> tuple[list[Wanted], list[Wanted]]:
+    """The toolchains and the sources behind locked inputs; what lies beside the recipe is not among them."""
+    verified = Verified(options.store)
+    client = GoClient(store=options.store, host_env=options.env, offline=options.offline, cancel=options.cancel)
+    modules = GoModules(client, verified)
+    tools: list[Wanted] = []
+    if any(isinstance(recipe.components.get(each.component), GoComponent) for each in inputs):
+        found = [tool for tool in lock.tools if tool.source.startswith(TOOL_PREFIX)]
+        tools = [wanted_tool(modules, tool, options.host) for tool in found]
+    apt = AptClient(
+        store=options.store,
+        host_env=options.env,
+        architecture=recipe.platforms[0].architecture,
+        offline=options.offline,
+        cancel=options.cancel,
+    )
+    through = with_toolchain(modules, recipe, options.host)
+    sources: dict[str, Wanted] = {}  # by name: two components may be made of one source
+    for each in inputs:
+        source = _wanted(recipe, each, modules, through, apt)
+        if source is not None:
+            sources[source.name] = source
+    return tools, list(sources.values())
+
+
+def _wanted(recipe: Recipe, each: LockedInput, modules: GoModules, through: GoModules, apt: AptClient) -> Wanted | None:
+    component = recipe.components[each.component]
+    if isinstance(component, GoComponent):
+        if each.sum is None:
+            return None
+        return WantedComponent(
+            name=component.name,
+            modules=through,
+            component=component,
+            locked=each,
+            folder=recipe.folder / each.sum.folder,
+            platforms=recipe.platforms,
+            fips=recipe.fips,
+        )
+    if each.source.startswith(SOURCE_PREFIX):
+        return wanted_source(modules, each)
+    if each.source.startswith((DEB_SOURCE, BINARY_PREFIX)):
+        return WantedPackage(name=each.source, client=apt, verified=modules.verified, files=each.files)
+    return None
+
+
+def _fetch_all(missing: Sequence[Wanted], options: FetchOptions) -> dict[str, SealiftError]:
+    """Fetches several at once; returns what failed. Work that is under way when one fails goes on: it is kept."""
+    if not missing:
+        return {}
+    errors: dict[str, SealiftError] = {}
+    with ThreadPoolExecutor(max_workers=_TOGETHER) as pool:
+        futures = [(each, pool.submit(_fetch_one, each, options)) for each in missing]
+        try:
+            for each, future in futures:
+                if (error := _failure(future)) is not None:
+                    errors[each.name] = error
+        except BaseException:
+            options.cancel.cancel()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return errors
+
+
+def _failure(future: "Future[None]") -> SealiftError | None:
+    try:
+        future.result()
+    except Cancelled:
+        raise
+    except SealiftError as exc:
+        return exc
+    return None
+
+
+def _fetch_one(each: Wanted, options: FetchOptions) -> None:
+    options.cancel.check()
+    started = time.monotonic()
+    if not options.offline:
+        options.say(f"fetching {each.name}")
+    each.fetch()
+    options.say(f"fetched and verified {each.name} in {time.monotonic() - started:.1f} s")
+
+
+def _raise(errors: Mapping[str, SealiftError], offline: bool) -> None:
+    if not errors:
+        return
+    # Anything but "it is not here" (wrong bytes, a stale lock) is told as it is, offline too.
+    others = {name: error for name, error in errors.items() if not (offline and _is_missing(error))}
+    if not others:
+        names = "".join(f"\n    {name}" for name in errors)
+        raise MissingError(
+            "not everything is in the store, and this build is offline",
+            got=f"missing:{names}",
+            hint="run it once without --offline, or bring a store that has them (SEALIFT_STORE)",
+        )
+    if len(others) == 1:
+        raise next(iter(others.values()))
+    rows = "\n".join(str(error) for error in others.values())
+    raise StepError(f"{len(others)} sources cannot be fetched:\n{rows}")
+
+
+def _is_missing(error: SealiftError) -> bool:
+    # Offline, go fails in its own words when a module is not in the cache.
+    return isinstance(error, (MissingError, StepError))

@@ -1,0 +1,170 @@
+"""From a recipe to its lock: every moving part gets its one content.
+
+What the old lock pins already is kept when its source did not change: a lock moves only where the recipe moves.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from builder.errors import RecipeError
+from builder.lock.fresh import wanted_source
+from builder.lock.model import Lock, LockedInput, LockedTool
+from builder.lock.text import format_lock
+from builder.process import Cancel
+from builder.recipe.digest import recipe_digest
+from builder.recipe.model import CompileComponent, Component, DebComponent, FileComponent, GoComponent, Recipe
+from builder.recipe.read import LOCK
+from builder.sources import golock, local
+from builder.sources.apt import AptClient
+from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
+from builder.sources.deb import lock_package
+from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, wanted_tool, with_toolchain
+from builder.sources.goclient import GoClient
+from builder.sources.verified import Verified
+from builder.store import Store
+from bundles.files import os_errors, write_atomic
+from bundles.platform import Platform
+
+SAME_VERSION: Final = "--same-version"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolveOptions:
+    """How a lock is made.
+
+    `now` in seconds becomes the epoch when something changed. `refresh` resolves again what the old lock pins, to show
+    drift. `same_version` allows other content under the same bundle version. `host` is the machine's platform, `env`
+    its environment, `say` tells a line of progress.
+    """
+
+    store: Store
+    host: Platform
+    env: Mapping[str, str] = field(repr=False)
+    now: int
+    refresh: bool = False
+    same_version: bool = False
+    say: Callable[[str], None] = lambda _: None
+    cancel: Cancel = field(default_factory=Cancel)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
+    """A lock, whether it differs from the old one, and files beside the recipe that go with it (path -> bytes)."""
+
+    lock: Lock
+    changed: bool
+    files: Mapping[PurePosixPath, bytes]
+
+
+def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolution:
+    """Recipe and its old lock -> the new one; writes nothing but the store.
+
+    An unchanged lock keeps its epoch. Raises RecipeError when content changed and the bundle's version did not, and
+    what the sources raise.
+    """
+    resolver = _Resolver(recipe, None if options.refresh else old, options)
+    tools = resolver.tools()
+    inputs = [resolver.lock(component) for component in recipe.components.values()]
+    lock = Lock(
+        recipe=recipe_digest(recipe),
+        bundle=f"{recipe.name}@{recipe.version}",
+        epoch=old.epoch if old is not None else options.now,
+        tools=tools,
+        buildroot=(),
+        inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
+        charts=tuple(local.lock_chart(recipe.folder, chart) for _, chart in sorted(recipe.charts.items())),
+    )
+    if old is not None and format_lock(lock) == format_lock(old):
+        return Resolution(lock=old, changed=False, files=resolver.files)
+    if old is not None and old.bundle == lock.bundle and not (options.same_version or options.refresh):
+        raise RecipeError(
+            f"the content changes, but the version stays {recipe.version}: nodes would take it for what they have",
+            where=recipe.folder / "bundle.yaml",
+            hint=f"raise `version` and `sequence`; or, while nobody has this version, give {SAME_VERSION}",
+        )
+    return Resolution(lock=replace(lock, epoch=options.now), changed=True, files=resolver.files)
+
+
+def write(resolution: Resolution, folder: Path) -> None:
+    """Writes what a resolution made beside the recipe; lock.yaml last: a crash before leaves a lock that is refused."""
+    for below, data in resolution.files.items():
+        with os_errors(folder / below):
+            (folder / below).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / below, data)
+    if resolution.changed:
+        write_atomic(folder / LOCK, format_lock(resolution.lock).encode())
+
+
+class _Resolver:
+    """One run: clients, the old lock's entries, the files to write."""
+
+    def __init__(self, recipe: Recipe, old: Lock | None, options: ResolveOptions) -> None:
+        self.files: dict[PurePosixPath, bytes] = {}
+        self._recipe = recipe
+        self._options = options
+        self._old_tools = {tool.source: tool for tool in old.tools} if old is not None else {}
+        self._old = {each.component: each for each in old.inputs} if old is not None else {}
+        client = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
+        self._modules = GoModules(client, Verified(options.store))
+        self._toolchain = with_toolchain(self._modules, recipe, options.host)
+        self._apt = AptClient(
+            store=options.store,
+            host_env=options.env,
+            architecture=recipe.platforms[0].architecture,
+            cancel=options.cancel,
+        )
+
+    def tools(self) -> tuple[LockedTool, ...]:
+        """The toolchain that the recipe names; it is fetched, because it resolves the rest."""
+        version = self._recipe.go
+        if version is None:
+            return ()
+        tool = self._old_tools.get(f"{TOOL_PREFIX}{version}")
+        if tool is None:
+            self._options.say(f"locking {TOOL_PREFIX}{version}")
+            tool = golock.lock_tool(self._modules, version, self._options.host)
+        wanted = wanted_tool(self._modules, tool, self._options.host)
+        needed = any(isinstance(component, GoComponent) for component in self._recipe.components.values())
+        if needed and not wanted.present():
+            wanted.fetch()
+        return (tool,)
+
+    def lock(self, component: Component) -> LockedInput:
+        """One component's entry."""
+        self._options.cancel.check()
+        if isinstance(component, GoComponent):
+            self._options.say(f"locking {component.name}")
+            return self._lock_go(component)
+        if isinstance(component, FileComponent):
+            return local.lock_file(self._recipe.folder, component.name, component.path)
+        if isinstance(component, CompileComponent) and wanted_source(component).startswith("folder:"):
+            folder = PurePosixPath(wanted_source(component).removeprefix("folder:"))
+            return local.lock_folder(self._recipe.folder, component.name, folder)
+        return self._kept(component) or self._lock_fetched(component)
+
+    def _lock_go(self, component: GoComponent) -> LockedInput:
+        old = self._old.get(component.name)
+        if component.module is None:
+            return golock.lock_folder(self._toolchain, self._recipe, component, old)
+        made = golock.lock_component(self._toolchain, self._recipe, component, old)
+        self.files.update(made.files)
+        return made.locked
+
+    def _kept(self, component: Component) -> LockedInput | None:
+        """The old entry of a component whose source did not change."""
+        old = self._old.get(component.name)
+        if old is None:
+            return None
+        kind, _, rest = old.source.partition(":")
+        without_suite = f"{kind}:{rest.partition('/')[2]}" if kind in ("deb", "deb-source") else old.source
+        return old if wanted_source(component) in (old.source, without_suite) else None
+
+    def _lock_fetched(self, component: CompileComponent | DebComponent) -> LockedInput:
+        source = wanted_source(component)
+        self._options.say(f"locking {source}")
+        if source.startswith(SOURCE_PREFIX):
+            return golock.lock_source(self._modules, component.name, source)
+        kind, _, package = source.partition(":")
+        return lock_package(self._apt, component.name, package, source=f"{kind}:" == DEB_SOURCE)

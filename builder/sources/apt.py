@@ -1,0 +1,156 @@
+"""apt as a client of Debian archives, with private lists below the store; the system's are only read.
+
+apt verifies the signature of each Release file against the machine's keys, and every index and package against it.
+What it brings is held against the lock's sha256 once more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from builder.errors import StepError
+from builder.process import Cancel, run
+from builder.sources.aptlists import (
+    Package,
+    binary_file,
+    parse_madison,
+    parse_name,
+    source_files,
+    with_sources,
+)
+from builder.sources.environment import client_environment
+from builder.store import Store, remove_tree
+from bundles.errors import MissingError, SealiftError
+from bundles.files import os_errors, write_atomic
+
+LOCK: Final = "apt"
+_NOT_DEBIAN: Final = "Debian packages need apt: build on Debian or a derivative of it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AptClient:
+    """apt-get and apt-cache for one Debian architecture (`amd64`). `host_env` is our own environment."""
+
+    store: Store
+    host_env: Mapping[str, str] = field(repr=False)
+    architecture: str
+    offline: bool = False
+    cancel: Cancel | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the private lists are."""
+        return self.store.sources / f"apt-{self.architecture}"
+
+    def update(self) -> None:
+        """Derives the private lists from the machine's and brings them up to date; raises MissingError, StepError."""
+        if self.offline:
+            raise MissingError("package lists cannot be brought up to date offline", where="apt")
+        with self.store.lock(LOCK, exclusive=True):
+            self._derive()
+            self._call("apt-get", ["update"], cwd=self.folder, what="package lists")
+            write_atomic(self.folder / "updated", b"")
+
+    def ensure_lists(self) -> None:
+        """`update`, when that was never done."""
+        if not (self.folder / "updated").exists():
+            self.update()
+
+    def find(self, package: str, *, source: bool) -> Package:
+        """`NAME=VERSION` of a source or binary package -> suite and files; raises MissingError when none lists it."""
+        name, version = parse_name(package)
+        verb = ["showsrc", "--only-source", name] if source else ["show", f"{name}={version}"]
+        read = source_files if source else binary_file
+        try:
+            shown = self._cache(verb, package)
+        except StepError:
+            shown = ""  # apt-cache fails for names it does not know
+        files = read(shown, name, version)
+        listed = self._cache(["madison", name], package)
+        suite = parse_madison(listed, name, version, sources=source)
+        if not files or suite is None:
+            hint = "apt-cache madison shows what is served; a newer version may have replaced it"
+            kind = "source package" if source else "package"
+            raise MissingError(f"no archive lists the {kind} {package}", where="apt", got=_versions(listed), hint=hint)
+        return Package(suite=suite, files=files)
+
+    def download(self, package: str, folder: Path, *, source: bool) -> None:
+        """Brings the files of `NAME=VERSION` into a folder; the lists are renewed once when they seem old."""
+        name, version = parse_name(package)
+        verb = ["source", "--download-only", "--only-source"] if source else ["download"]
+        if self.offline:
+            raise MissingError("not in the store", where=package)
+        self.ensure_lists()
+        try:
+            self._call("apt-get", [*verb, f"{name}={version}"], cwd=folder, what=package)
+        except StepError:
+            self.update()
+            self._call("apt-get", [*verb, f"{name}={version}"], cwd=folder, what=package)
+
+    def _cache(self, arguments: Sequence[str], what: str) -> str:
+        return self._call("apt-cache", arguments, cwd=self.folder, what=what)
+
+    def _call(self, program: str, arguments: Sequence[str], *, cwd: Path, what: str) -> str:
+        environment = client_environment(self.host_env, {"DEBIAN_FRONTEND": "noninteractive"})
+        argv = [program, "--quiet", *self._options(), *arguments]
+        try:
+            done = run(argv, cwd=cwd, env=environment, what=what, cancel=self.cancel)
+        except MissingError as exc:
+            raise MissingError(f"no {program} on this machine", where=what, hint=_NOT_DEBIAN) from exc
+        return done.stdout.decode("utf-8", "replace")
+
+    def _options(self) -> list[str]:
+        folder = self.folder
+        settings = {
+            "Dir::State": folder / "state",
+            "Dir::State::lists": folder / "state/lists",
+            "Dir::State::status": folder / "status",
+            "Dir::Cache": folder / "cache",
+            "Dir::Etc::sourcelist": folder / "sources.list",
+            "Dir::Etc::sourceparts": folder / "sources.list.d",
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
+            "APT::Sandbox::User": "root",  # apt's own user could not read the store of another
+            "APT::Update::Error-Mode": "any",  # old lists in place of new ones are a failure
+            "Acquire::Retries": 3,
+            "Acquire::Languages": "none",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
+            "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled": "false",
+        }
+        return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+    def _derive(self) -> None:
+        """Writes private copies of the machine's lists of archives, sources added."""
+        found = self._machine_lists()
+        parts = self.folder / "sources.list.d"
+        remove_tree(parts)
+        with os_errors(self.folder):
+            for name in ("state/lists/partial", "cache/archives/partial", "sources.list.d"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            (self.folder / "status").write_bytes(b"")  # nothing is installed: answers do not depend on the machine
+            (self.folder / "sources.list").write_bytes(b"")
+            for path in found:
+                (parts / path.name).write_text(with_sources(path.name, path.read_text()))
+
+    def _machine_lists(self) -> list[Path]:
+        self.folder.mkdir(exist_ok=True)
+        environment = client_environment(self.host_env, {})
+        asked = ["apt-config", "shell", "LIST", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d"]
+        try:
+            printed = run(asked, cwd=self.folder, env=environment, what="package lists").stdout.decode()
+        except MissingError as exc:
+            raise MissingError("no apt on this machine", where="package lists", hint=_NOT_DEBIAN) from exc
+        told = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
+        one, parts = (Path(told.get(name, "''").strip("'")) for name in ("LIST", "PARTS"))
+        found = [one] if one.is_file() else []
+        if parts.is_dir():
+            found += sorted(path for path in parts.iterdir() if path.suffix in (".list", ".sources"))
+        if not found:
+            raise SealiftError("the machine lists no package archives", where=parts, hint="see sources.list(5)")
+        return found
+
+
+def _versions(listed: str) -> str:
+    found = {line.split("|")[1].strip() for line in listed.splitlines() if line.count("|") == 2}
+    return ", ".join(sorted(found)) or "no version of it"
