@@ -1,7 +1,7 @@
 """A whole build, from a recipe's folder to a bundle's folder. `build` reads as the table of contents."""
 
+import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,20 +22,19 @@ from builder.recipe.model import Recipe
 from builder.recipe.read import read_recipe
 from builder.run import run_missing
 from builder.sandbox import Sandbox, detect
+from builder.space import check_space, estimate
 from builder.steps.image import CONFIG, MANIFEST
 from builder.steps.layer import framed_layer, layer_name
 from builder.steps.tools import c_packages, host_tools
-from builder.store import Store
+from builder.store import Store, remove_tree
 from builder.summary import plan_lines, summary_lines
 from bundles.digest import Digest
-from bundles.errors import SealiftError
+from bundles.errors import MissingError, SealiftError
 from bundles.index import BundleIndex, Chart
 from bundles.platform import Platform
-from bundles.talk import human_bytes
 
 _HERE = ("folder:", "file:")  # sources beside the recipe: nothing to fetch
 _DAY = 86_400  # seconds
-_SLACK = 200_000_000  # bytes that a build wants free beside what it plans to write
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,13 +80,17 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
     """
     started = options.clock()
     sources = read_sources(recipe_folder)
-    platform = _platform(sources.recipe)
+    platform = one_platform(sources.recipe)
+    _refuse_other_machine(platform, options.host)
     refuse_other_content(options.output, sources.recipe, platform, sources.digest, replace=options.replace)
+    _tidy(options.store)
     with options.store.lock():
         plan = plan_build(sources, platform, options.store, options.env)
-        for line in plan_lines(sources.recipe, plan, options.jobs):
+        space = estimate(plan, options.store)
+        for line in plan_lines(sources.recipe, plan, space, options.jobs):
             options.talk.say(line)
-        _check_space(plan, options)
+        if plan.missing:
+            check_space(space, options.store.root, options.output)
         sandbox = _sandbox(options)
         _fetch(plan, sources, options)
         receipts, seconds = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, options)
@@ -163,10 +166,28 @@ def _built_image(recipe: Recipe, name: str, receipts: Mapping[str, Receipt]) -> 
     )
 
 
-def _platform(recipe: Recipe) -> Platform:
+def one_platform(recipe: Recipe) -> Platform:
+    """The recipe's platform; raises RecipeError for several: each has a bundle of its own."""
     if len(recipe.platforms) != 1:
         raise RecipeError("one platform for each build", where=recipe.folder, got=", ".join(map(str, recipe.platforms)))
     return recipe.platforms[0]
+
+
+def _refuse_other_machine(platform: Platform, host: Platform) -> None:
+    if (platform.os, platform.architecture) != (host.os, host.architecture):
+        raise MissingError(
+            "programs are compiled for the machine they are built on",
+            got=host,
+            want=platform,
+            hint=f"build on {platform}",
+        )
+
+
+def _tidy(store: Store) -> None:
+    """Work that killed builds left in `tmp/` goes, unless another build is at work."""
+    with contextlib.suppress(SealiftError), store.lock(exclusive=True, wait=False):
+        for left in (store.root / "tmp").iterdir():
+            remove_tree(left)
 
 
 def _sandbox(options: BuildOptions) -> Sandbox:
@@ -178,27 +199,22 @@ def _sandbox(options: BuildOptions) -> Sandbox:
     return sandbox
 
 
-def _check_space(plan: Plan, options: BuildOptions) -> None:
-    free = shutil.disk_usage(options.store.root).free
-    wanted = plan.size + (_SLACK if plan.missing else 0)
-    if free < wanted:
-        raise SealiftError(
-            "not enough disk space for this plan",
-            where=options.store.root,
-            got=f"{human_bytes(free)} free",
-            want=f"about {human_bytes(wanted)}",
-            hint="free some space, or choose another store with --store",
-        )
-
-
 def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
     missing = {job.step.name.removeprefix("component ") for job in plan.missing}
-    wanted = [each for each in sources.lock.inputs if each.component in missing and not each.source.startswith(_HERE)]
+    wanted = {each.component for each in sources.lock.inputs if not each.source.startswith(_HERE)} & missing
     if wanted:
-        from builder.fetch import fetch
+        from builder.fetch import FetchOptions, fetch
 
-        fetch(sources, wanted, options)
+        fetching = FetchOptions(
+            store=options.store,
+            host=options.host,
+            env=options.env,
+            offline=options.offline,
+            say=options.talk.say,
+            cancel=options.cancel,
+        )
+        fetch(sources.recipe, sources.lock, fetching, wanted)
 
 
 def default_jobs() -> int:

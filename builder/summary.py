@@ -1,17 +1,18 @@
 """The words around a build: the plan before it, the summary after it. Pure: values in, text out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from builder.plan.graph import Plan
 from builder.recipe.model import Recipe
+from builder.space import Space
 from bundles.index import BundleIndex
 from bundles.talk import human_bytes
 
 _SLOWEST = 5
 
 
-def plan_lines(recipe: Recipe, plan: Plan, jobs: int) -> list[str]:
+def plan_lines(recipe: Recipe, plan: Plan, space: Space, jobs: int) -> list[str]:
     """The plan as lines: every step, what is cached, and what the rest may take."""
     width = max((len(name) for name in plan.rows), default=0)
     lines = [f"plan: {recipe.name} {recipe.version}, {len(plan.rows)} steps, {len(plan.missing)} to run"]
@@ -20,12 +21,13 @@ def plan_lines(recipe: Recipe, plan: Plan, jobs: int) -> list[str]:
         lines.append(f"  {name:{width}}  {row.id.hex[:12]}  {state}")
     if plan.missing:
         lines.append(
-            f"  at most about {duration(plan.seconds)} with {jobs} jobs, {human_bytes(plan.size)} more in the store"
+            f"  at most about {duration(plan.seconds)} with {jobs} jobs;"
+            f" about {human_bytes(space.store)} more in the store, {human_bytes(space.output)} of archives"
         )
     return lines
 
 
-def plan_document(recipe: Recipe, plan: Plan) -> dict[str, Any]:
+def plan_document(recipe: Recipe, plan: Plan, space: Space) -> dict[str, Any]:
     """The plan for `--json`."""
     steps = [
         {
@@ -43,7 +45,7 @@ def plan_document(recipe: Recipe, plan: Plan) -> dict[str, Any]:
         "version": recipe.version,
         "steps": steps,
         "seconds": plan.seconds,
-        "size": plan.size,
+        "bytes": {"store": space.store, "archives": space.output},
     }
 
 
@@ -60,12 +62,6 @@ def summary_lines(document: BundleIndex, seconds: Mapping[str, float], cached: i
     slowest = sorted(seconds.items(), key=lambda item: -item[1])[:_SLOWEST]
     lines += [f"    {spent:7.1f} s  {name}" for name, spent in slowest if spent >= 1]
     return lines
-
-
-def budget_lines(document: BundleIndex, sizes: Sequence[tuple[str, int]]) -> str:
-    """What a bundle above its budget consists of, largest first; `sizes` are (layer, bytes)."""
-    rows = sorted(sizes, key=lambda row: -row[1])
-    return "\n".join(f"    {human_bytes(size):>10}  {name}" for name, size in rows)
 
 
 def duration(seconds: int) -> str:

@@ -16,13 +16,16 @@ from builder import options
 @options.common
 def command(recipe: Path, store_root: Path | None, as_json: bool) -> None:
     """Show what a build would do: its steps, which the store has, and what the rest may take."""
-    from builder.build import default_jobs, plan_build, read_sources
+    from builder.build import default_jobs, one_platform, plan_build, read_sources
+    from builder.space import estimate
     from builder.store import Store
     from builder.summary import plan_document, plan_lines
 
     sources = read_sources(recipe)
-    plan = plan_build(sources, sources.recipe.platforms[0], Store(options.chosen_store(store_root)), os.environ)
+    store = Store(options.chosen_store(store_root))
+    plan = plan_build(sources, one_platform(sources.recipe), store, os.environ)
+    space = estimate(plan, store)
     if as_json:
-        click.echo(json.dumps(plan_document(sources.recipe, plan)))
+        click.echo(json.dumps(plan_document(sources.recipe, plan, space)))
     else:
-        click.echo("\n".join(plan_lines(sources.recipe, plan, default_jobs())))
+        click.echo("\n".join(plan_lines(sources.recipe, plan, space, default_jobs())))
