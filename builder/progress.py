@@ -68,7 +68,7 @@ class PlainTalk:
 
     def end(self, step: str, seconds: float, *, ok: bool) -> None:
         """See BuildTalk."""
-        self.say(f"{'done ' if ok else 'FAILED'} {step} in {seconds:.1f} s")
+        self.say(f"{'done  ' if ok else 'FAILED'} {step} in {seconds:.1f} s")
 
     def close(self) -> None:
         """See BuildTalk."""
