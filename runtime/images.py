@@ -36,6 +36,7 @@ def plan_images(
     present: Mapping[str, FileId],
     kept: Collection[FileId],
     admitted: Collection[str],
+    where: object = "agent/images",
 ) -> ImagesPlan:
     """Decides what changes in agent/images.
 
@@ -44,6 +45,7 @@ def plan_images(
         present: regular files in agent/images.
         kept: archives of all kept bundles: also a run that was killed before it wrote its record left links of these.
         admitted: names that the current record lists.
+        where: names the folder in an error.
 
     Raises SealiftError when a wanted name is taken by somebody else's file.
     """
@@ -54,7 +56,8 @@ def plan_images(
     link = tuple(sorted(name for name, file in wanted.items() if present.get(name) != file))
     if taken := [name for name in link if name in present and not is_ours(name)]:
         raise SealiftError(
-            "files of these names are in agent/images already, and sealift-node did not put them there",
+            "somebody else's files have the names of this bundle's archives",
+            where=where,
             got=", ".join(taken),
             hint="move them to another folder and run the same command again",
         )

@@ -176,6 +176,7 @@ def _place(offer: Offer, kept: Path, layout: NodeLayout, before: Admitted | None
         present=present_files(layout.images),
         kept=_kept_archives(layout),
         admitted={archive.name for archive in before.archives} if before else set(),
+        where=layout.images,
     )
     apply_images(plan, sources, layout)
     return plan
