@@ -1,0 +1,82 @@
+"""`sealift lock`."""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from builder import options
+from bundles.errors import SealiftError
+
+
+@click.command("lock")
+@click.argument("recipe_folder", metavar="RECIPE_DIR", type=options.FOLDER)
+@click.option(
+    "--check", is_flag=True, help="Write nothing: resolve all again, show what drifted, exit 1 if anything did."
+)
+@click.option("--same-version", is_flag=True, help="Allow other content under the same version, while nobody has it.")
+@options.store_option
+@options.progress_mode
+@options.json_flag
+@options.common
+def command(
+    recipe_folder: Path, check: bool, same_version: bool, store_root: Path | None, progress: str, as_json: bool
+) -> None:
+    """Pin every moving part of RECIPE_DIR in its lock.yaml, and say what changed.
+
+    What the lock pins already stays, unless the recipe asks for something else. Go modules are held against the
+    checksum database, Debian packages against their signed index. Review the lock like code.
+    """
+    from builder.lock.difference import difference
+    from builder.lock.text import read_lock
+    from builder.progress import make_talk
+    from builder.recipe.read import LOCK, read_recipe
+    from builder.resolve import ResolveOptions, resolve, write
+    from builder.store import Store
+    from bundles.platform import from_machine
+
+    recipe = read_recipe(recipe_folder)
+    old = read_lock(recipe_folder) if (recipe_folder / LOCK).exists() else None
+    system = os.uname()
+    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
+    resolving = ResolveOptions(
+        store=Store(options.chosen_store(store_root)),
+        host=from_machine(system.sysname, system.machine),
+        env=dict(os.environ),
+        now=int(time.time()),
+        refresh=check,
+        same_version=same_version,
+        say=talk.say,
+    )
+    try:
+        resolution = resolve(recipe, old, resolving)
+    except BaseException:
+        resolving.cancel.cancel()
+        raise
+    finally:
+        talk.close()
+    if old is None:
+        changes = ["written anew"] if not check else ["there is no lock yet"]
+    else:
+        # A drift is content; the time of looking is none.
+        new = dataclasses.replace(resolution.lock, epoch=old.epoch) if check else resolution.lock
+        changes = difference(old, new)
+    if not check:
+        write(resolution, recipe_folder)
+    if as_json:
+        click.echo(json.dumps({"lock": str(recipe_folder / LOCK), "changes": changes}, ensure_ascii=False))
+    elif not check:
+        click.echo(
+            "\n".join([*changes, str(recipe_folder / LOCK)]) if changes else f"unchanged: {recipe_folder / LOCK}"
+        )
+    if check and changes:
+        rows = "\n".join(f"  {change}" for change in changes)
+        raise SealiftError(
+            f"drifted from the lock:\n{rows}", where=recipe_folder / LOCK, hint="sealift lock, then review"
+        )
+    if check and not as_json:
+        click.echo(f"no drift: {recipe_folder / LOCK}")
