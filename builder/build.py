@@ -33,7 +33,6 @@ from bundles.errors import MissingError, SealiftError
 from bundles.index import BundleIndex, Chart
 from bundles.platform import Platform
 
-_HERE = ("folder:", "file:")  # sources beside the recipe: nothing to fetch
 _DAY = 86_400  # seconds
 
 
@@ -202,7 +201,7 @@ def _sandbox(options: BuildOptions) -> Sandbox:
 def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
     missing = {job.step.name.removeprefix("component ") for job in plan.missing}
-    wanted = {each.component for each in sources.lock.inputs if not each.source.startswith(_HERE)} & missing
+    wanted = {each.component for each in sources.lock.inputs} & missing  # a Go module beside it wants a toolchain too
     if wanted:
         from builder.fetch import FetchOptions, fetch
 
