@@ -29,6 +29,10 @@ PURE = {
     "bundles.oci",
     "bundles.index",
     "bundles.ustar",
+    "bundles.layers.members",
+    "bundles.layers.model",
+    "bundles.layers.plan",
+    "bundles.sealed.documents",
     "bundles.sealed.layout",
     "builder.errors",
     "builder.plan.model",
@@ -53,7 +57,14 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module, f"{path}: write imports in full"
-            yield node.module
+            below = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if is_module(name) else node.module for name in below)
+
+
+def is_module(name: str) -> bool:
+    """`from bundles import oci` imports bundles.oci; `from bundles.oci import INDEX` imports bundles.oci as well."""
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 @pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
