@@ -52,6 +52,15 @@ def go_facts(content: bytes) -> GoFacts | None:
     )
 
 
+def without_build_information(content: bytes) -> bytes:
+    """A Go program's bytes without the module lines it carries (twice: in their section, and as a string).
+
+    They name the version of every module, so they prove nothing about what a stamp did.
+    """
+    strings = _strings(content)
+    return content.replace(strings[1].encode(), b"") if strings and strings[1] else content
+
+
 def crypto_mode(content: bytes, settings: dict[str, str]) -> str:
     """`boringcrypto`, `go-native` or `off`: what the build lines say, only if the bytes agree; else `unclear`."""
     boring = all(mark in content for mark in _BORING)

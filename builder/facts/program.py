@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.facts.elf import ElfFacts, elf_facts
-from builder.facts.gobinary import GoFacts, go_facts
+from builder.facts.gobinary import GoFacts, go_facts, without_build_information
 from bundles.platform import Platform
 
 
@@ -33,7 +33,7 @@ def check_program(content: bytes, want: Expectation) -> Checked:
     if elf is None:
         return Checked(facts={}, wrong=("it is not an ELF program",))
     wrong = _elf_wrong(elf, want)
-    if want.version and want.version.encode() not in content:
+    if want.version and want.version.encode() not in without_build_information(content):
         wrong.append(f"its version {want.version} is nowhere in it: is the stamp's path right?")
     facts: dict[str, Any] = {
         "elf": {
@@ -51,6 +51,7 @@ def check_program(content: bytes, want: Expectation) -> Checked:
     go = go_facts(content)
     if want.go:
         wrong += _go_wrong(go, want)
+        wrong += [] if elf.stripped else ["it is not stripped"]
     if go is not None:
         facts["go"] = _go_document(go)
     return Checked(facts=facts, wrong=tuple(wrong))

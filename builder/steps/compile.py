@@ -5,7 +5,7 @@ the recipe `needs` are part of the content id, so another compiler is another st
 """
 
 import functools
-import shutil
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -16,11 +16,15 @@ from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
 from builder.recipe.model import CompileComponent
+from builder.sources.goclient import module_folder
+from builder.sources.gomod import Module
 from builder.steps.context import Job, StepContext, clean_environment
+from builder.steps.folders import copy_locked, copy_module, settle
 from builder.steps.programs import keep_programs
 from bundles.platform import Platform
 
 VERSION: Final = 1
+_STAMP = re.compile(r"""-D\w*VERSION=[\\"']*([^\s\\"']+)""")
 
 
 def describe(
@@ -66,14 +70,14 @@ def _run(component: CompileComponent, locked: LockedInput, context: StepContext)
 
 
 def stamped_version(component: CompileComponent) -> str:
-    """The version the program must hold: one that a command stamps, or the upstream one of a Debian source.
+    """The version the program must hold: what `-DVERSION=` says, or the upstream one of a Debian source.
 
     A Debian version is `[epoch:]upstream[-revision]` (Debian policy 5.6.12).
     """
     if component.source.startswith("deb-source:"):
         upstream = component.version.partition(":")[2] or component.version
         return upstream.rpartition("-")[0] or upstream
-    return component.version if any(component.version in line for line in component.run) else ""
+    return next((match[1] for line in component.run if (match := _STAMP.search(line))), "")
 
 
 def _unpack(component: CompileComponent, locked: LockedInput, context: StepContext) -> Path:
@@ -81,10 +85,9 @@ def _unpack(component: CompileComponent, locked: LockedInput, context: StepConte
     target = context.folder / "source"
     kind, _, rest = locked.source.partition(":")
     if kind == "folder":
-        shutil.copytree(context.recipe.folder / rest, target, symlinks=True)
+        copy_locked(context.recipe.folder / rest, target, locked.digest, context.lock.epoch)
     elif kind == "go-source":
-        shutil.copytree(module_folder(context.store.go_mod, rest), target, symlinks=True)
-        run_program(["chmod", "-R", "u+w", str(target)], cwd=context.folder, env=clean_environment(context))
+        copy_module(module_folder(context.store, Module.parse(rest)), target, context.lock.epoch)
     elif kind == "deb-source":
         _unpack_debian(locked, context, target)
     else:
@@ -112,12 +115,7 @@ def _unpack_debian(locked: LockedInput, context: StepContext, target: Path) -> N
         capture=False,
         cancel=context.cancel,
     )
-
-
-def module_folder(modules: Path, source: str) -> Path:
-    """`MODULE@VERSION` -> its folder in the module cache: capitals are written `!lower` there (golang.org/x/mod)."""
-    escaped = "".join(f"!{c.lower()}" if c.isupper() else c for c in source)
-    return modules / escaped
+    settle(target, context.lock.epoch)
 
 
 def _inside(folder: Path, path: PurePosixPath, component: str) -> Path:

@@ -5,7 +5,6 @@ and repositories out of the programs, and the environment is ours alone (GOENV=o
 """
 
 import functools
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,11 @@ from builder.lock.model import LockedInput, LockedTool
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
 from builder.recipe.model import Fips, GoComponent, Recipe
+from builder.sources.go import read_wrapper
+from builder.sources.goclient import go_program
+from builder.sources.gomod import files_digest
 from builder.steps.context import Job, StepContext, clean_environment
+from builder.steps.folders import copy_locked
 from builder.steps.programs import keep_programs
 from bundles.platform import Platform
 
@@ -86,11 +89,17 @@ def _run(component: GoComponent, locked: LockedInput, context: StepContext) -> R
     want = Expectation(
         platform=context.platform,
         static=component.static,
-        version=component.version if any(component.version in value for value in component.stamps.values()) else "",
+        version=stamped_version(component),
         go=str(context.recipe.go),
         crypto=str(context.recipe.fips),
     )
     return keep_programs(context, {name: out / name for name in component.packages}, want, component.name)
+
+
+def stamped_version(component: GoComponent) -> str:
+    """The text that a stamp must have put into every program: the version, as the stamp spells it (`v1.2`, `1.2`)."""
+    bare = component.version.removeprefix("v")
+    return next((value for value in component.stamps.values() if bare and bare in value), "")
 
 
 def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
@@ -98,6 +107,8 @@ def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
     recipe = context.recipe
     more = {
         "GOENV": "off",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
         "GOFLAGS": "-mod=readonly -modcacherw",
         "GOPROXY": "off",
         "GOSUMDB": "off",  # every sum is in go.sum; nothing is asked, nothing is added
@@ -118,19 +129,13 @@ def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
     return clean_environment(context, **more)
 
 
-def toolchain_program(context: StepContext) -> Path:
-    """The locked `go` program in the store."""
-    name = f"toolchain@v0.0.1-go{context.recipe.go}.{context.platform.dashed}"
-    return context.store.go_mod / "golang.org" / name / "bin/go"
-
-
 def _command(component: GoComponent, context: StepContext, packages: list[str], target: Path) -> list[str]:
     flags = ["-s", "-w", *(f"-X {_quoted(f'{name}={value}')}" for name, value in component.stamps.items())]
     if _cgo(component, context.recipe) and component.static:
         flags += ["-linkmode=external", "-extldflags=-static"]
     tags = _tags(component)
     return [
-        str(toolchain_program(context)),
+        str(go_program(context.store, str(context.recipe.go), context.platform)),
         "build",
         "-trimpath",
         "-buildvcs=false",
@@ -177,9 +182,17 @@ def _groups(component: GoComponent) -> list[list[str]]:
 
 def _module_folder(component: GoComponent, locked: LockedInput, context: StepContext) -> Path:
     """The wrapper module's files, or the module beside the recipe, copied where only this step writes."""
-    if component.folder is None and locked.sum is None:
-        raise StepError("the lock has no go.sum for it", where=component.name, hint="run sealift lock")
-    source = component.folder if locked.sum is None else locked.sum.folder
     target = context.folder / "module"
-    shutil.copytree(context.recipe.folder / str(source), target, symlinks=True)
+    if component.folder is not None:
+        return copy_locked(context.recipe.folder / component.folder, target, locked.digest, context.lock.epoch)
+    if locked.sum is None:
+        raise StepError("the lock has no go.sum for it", where=component.name, hint="run `sealift lock`")
+    source = context.recipe.folder / locked.sum.folder
+    files = read_wrapper(source)
+    if (got := files_digest(files)) != locked.sum.digest:
+        hint = "run `sealift lock` if the change is meant"
+        raise StepError("differs from the lock", where=source, got=got, want=locked.sum.digest, hint=hint)
+    target.mkdir()
+    for name, content in files.items():
+        (target / name).write_bytes(content)
     return target

@@ -1,16 +1,15 @@
 """Finished programs on their way into the store: looked at first, refused with all their faults at once."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from builder.errors import StepError
 from builder.facts.program import Expectation, check_program
 from builder.plan.model import Output, Receipt
 from builder.steps.context import StepContext
 
-PROGRAM_MODE = 0o755
+PROGRAM_MODE: Final = 0o755
 
 
 def keep_programs(context: StepContext, files: Mapping[str, Path], want: Expectation, component: str) -> Receipt:
@@ -25,10 +24,12 @@ def keep_programs(context: StepContext, files: Mapping[str, Path], want: Expecta
         if not path.is_file() or path.is_symlink():
             faults.append(f"{name}: the build did not make it")
             continue
-        checked = check_program(path.read_bytes(), replace(want))
-        faults += [f"{name}: {fault}" for fault in checked.wrong]
+        content = path.read_bytes()
+        checked = check_program(content, want)
+        faults += [f"{name}: {fault}" for fault in (*checked.wrong, *_leaks(content, context))]
         facts[name] = checked.facts
-        outputs[name] = context.store.put_file(path, PROGRAM_MODE)
+        if not faults:
+            outputs[name] = context.store.put_file(path, PROGRAM_MODE)
     if faults:
         raise StepError(
             "not what the recipe promises:\n  " + "\n  ".join(faults),
@@ -36,3 +37,10 @@ def keep_programs(context: StepContext, files: Mapping[str, Path], want: Expecta
             hint=f"see {context.log}",
         )
     return Receipt(outputs=outputs, facts={"programs": facts})
+
+
+def _leaks(content: bytes, context: StepContext) -> list[str]:
+    """Places of this machine in a program: it would come out different on every other."""
+    places = {"its build folder": context.folder, "the store": context.store.root}
+    found = [what for what, path in places.items() if str(path).encode() in content]
+    return [f"the path of {found[0]} is in it: it would differ elsewhere (strip it, or map the path)"] if found else []

@@ -1,0 +1,121 @@
+"""The format of Debian binary packages, read in memory: an `ar` archive of debian-binary, control.tar.*, data.tar.*.
+
+Source: deb(5), ar(5). No maintainer script is ever looked at.
+"""
+
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol
+
+from backports import zstd
+
+from bundles.errors import FormatError, LimitError
+
+MAX_DATA: Final = 2 << 30  # bytes of an unpacked data.tar; Debian's largest are kernels' debug packages
+_AR_MAGIC: Final = b"!<arch>\n"
+_AR_HEADER: Final = 60
+_MAX_LINKS: Final = 8
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+    @property
+    def eof(self) -> bool: ...
+
+
+class DebFile:
+    """One package's data: its files by the path that they would have on a system."""
+
+    def __init__(self, package: bytes, *, where: object, limit: int = MAX_DATA) -> None:
+        """The .deb's bytes; `limit` bounds its data in bytes. Raises FormatError, LimitError."""
+        self._where = where
+        try:
+            self._archive = tarfile.open(fileobj=io.BytesIO(_data(package, where, limit)))  # noqa: SIM115
+            self._members: Mapping[str, tarfile.TarInfo] = {
+                member.name.removeprefix("./").rstrip("/"): member for member in self._archive.getmembers()
+            }
+        except tarfile.TarError as exc:
+            raise FormatError(f"malformed data.tar: {exc}", where=where) from exc
+
+    def file(self, path: str) -> tuple[bytes, bool]:
+        """A path in the package -> the file's bytes, and whether it is executable; links are followed by names alone.
+
+        Raises FormatError when there is no such file, or it is a directory or special.
+        """
+        member = self._resolve(path)
+        file = self._archive.extractfile(member) if member.isreg() or member.islnk() else None
+        if file is None:
+            raise FormatError("not a regular file in the package", where=self._where, got=path)
+        return file.read(), bool(member.mode & 0o111)
+
+    def _resolve(self, path: str) -> tarfile.TarInfo:
+        wanted = _joined("", path)
+        for _ in range(_MAX_LINKS):
+            member = self._members.get(wanted)
+            if member is None:
+                raise FormatError("no such file in the package", where=self._where, got=path)
+            if not member.issym():
+                return member
+            wanted = _joined(wanted.rpartition("/")[0], member.linkname)
+        raise FormatError("too many links in the package", where=self._where, got=path)
+
+
+def _joined(folder: str, link: str) -> str:
+    """A link's target below the package's root, which `..` does not leave."""
+    parts: list[str] = []
+    for part in (link if link.startswith("/") else f"{folder}/{link}").split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _data(package: bytes, where: object, limit: int) -> bytes:
+    """A .deb -> its unpacked data.tar."""
+    for name, content in _members(package, where):
+        if name.startswith("data.tar"):
+            return _decompress(name, content, where, limit)
+    raise FormatError("no data.tar in the package", where=where)
+
+
+def _members(package: bytes, where: object) -> Iterator[tuple[str, bytes]]:
+    if not package.startswith(_AR_MAGIC):
+        raise FormatError("not a Debian package", where=where)
+    at = len(_AR_MAGIC)
+    while at + _AR_HEADER <= len(package):
+        header = package[at : at + _AR_HEADER]
+        digits = header[48:58].rstrip(b" ")
+        size = int(digits) if digits.isdigit() else -1
+        at += _AR_HEADER
+        if header[58:] != b"`\n" or size < 0 or at + size > len(package):
+            raise FormatError("malformed ar header", where=where)
+        yield header[:16].decode("ascii", "replace").rstrip(" ").rstrip("/"), package[at : at + size]
+        at += size + size % 2
+
+
+def _decompress(name: str, content: bytes, where: object, limit: int) -> bytes:
+    if name == "data.tar":
+        return content
+    makers = {"data.tar.xz": lzma.LZMADecompressor, "data.tar.gz": _gzip, "data.tar.zst": zstd.ZstdDecompressor}
+    if name not in makers:
+        raise FormatError("unknown compression in the package", where=where, got=name, want=", ".join(makers))
+    decompressor: _Decompressor = makers[name]()
+    try:
+        data = decompressor.decompress(content, limit)
+    except (lzma.LZMAError, zlib.error, zstd.ZstdError, EOFError) as exc:
+        raise FormatError(f"cannot decompress {name}: {exc}", where=where) from exc
+    if not decompressor.eof:
+        if len(data) >= limit:
+            raise LimitError(f"{name} is too large", where=where, want=f"<= {limit} bytes")
+        raise FormatError(f"{name} is cut short", where=where)
+    return data
+
+
+def _gzip() -> _Decompressor:
+    return zlib.decompressobj(_GZIP)
