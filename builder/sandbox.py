@@ -13,7 +13,10 @@ from builder.process import run
 from bundles.errors import MissingError
 
 # Root needs no user namespace; anybody else gets one in which they are root (unshare(1)).
-_WAYS: Final = (("unshare", "--net", "--"), ("unshare", "--map-root-user", "--net", "--"))
+_NAMESPACES: Final = (("unshare", "--net", "--"), ("unshare", "--map-root-user", "--net", "--"))
+# When we are killed with SIGKILL, nobody is left to end the program: the kernel does it (setpriv(1), prctl(2)).
+_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL", "--")
+_WAYS: Final = (*((*way, *_WITH_US) for way in _NAMESPACES), *_NAMESPACES)
 _PROBE_SECONDS: Final = 10.0
 
 
