@@ -9,6 +9,6 @@ if [ -n "$packages" ]; then
   echo "installing:" $packages >&2
   $as_root apt-get update -qq >&2
   # shellcheck disable=SC2086 # a list of words on purpose
-  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >&2
+  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >/dev/null
 fi
 exec "$1" doctor "$2" --quiet

@@ -22,7 +22,7 @@ if [ "${SETUP:-}" = 1 ]; then
   echo "installing:$missing" >&2
   $as_root apt-get update -qq >&2
   # shellcheck disable=SC2086 # a list of words on purpose
-  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >&2
+  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
   exit 0
 fi
 cat >&2 <<EOF
