@@ -2,7 +2,8 @@
 # bundle.sh BIN RECIPE OUT : build, verify, stage, extract; then says what to do next.
 set -eu
 bin=$1 recipe=$2 out=$3
-bundle=$("$bin/sealift" build "$recipe" --output "$out/bundles" | tail -n 1)
+built=$("$bin/sealift" build "$recipe" --output "$out/bundles")
+bundle=$(printf '%s\n' "$built" | tail -n 1)
 "$bin/sealift" verify "$bundle" --insecure-no-signature
 "$bin/sealift-node" stage "$bundle" --data-dir "$out/node" --insecure-no-signature
 "$bin/sealift-node" extract --data-dir "$out/node"

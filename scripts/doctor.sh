@@ -2,7 +2,8 @@
 # doctor.sh SEALIFT RECIPE : what building this recipe needs of the machine; installs it when SETUP=1.
 set -eu
 [ "${SETUP:-}" = 1 ] || exec "$1" doctor "$2" --quiet
-packages=$("$1" doctor "$2" --packages) || true
+# Its words are for people; here only the list counts, and the last line checks again.
+packages=$("$1" doctor "$2" --packages 2>/dev/null) || true
 if [ -n "$packages" ]; then
   as_root=""
   [ "$(id -u)" = 0 ] || as_root=sudo
