@@ -6,12 +6,13 @@ import click
 
 from builder.cli import VERBS, cli
 
+_EVERYWHERE = ("debug", "help")  # said once, above
 _HEAD = """# Commands of `sealift`
 
 <!-- Generated from the code: `make generate` writes this page, a test compares it. -->
 
 Results go to stdout, talk to stderr. Exit codes: 0 done; 1 failed, damaged, malformed or missing; 2 wrong usage or
-recipe; 3 refused for trust; 130 interrupted. `--debug` shows a traceback with an error.
+recipe; 3 refused for trust; 130 interrupted. Every verb knows `--help`, and `--debug`, which shows a traceback with an error.
 """
 
 
@@ -31,7 +32,8 @@ def _section(verb: str, command: click.Command, parent: click.Context) -> str:
     context = click.Context(command, info_name=verb, parent=parent)
     usage = " ".join(["sealift", verb, *command.collect_usage_pieces(context)])
     text = inspect.cleandoc(command.help or "")
-    rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
+    told = [option for option in command.params if isinstance(option, click.Option) and option.name not in _EVERYWHERE]
+    rows = [record for option in told if (record := option.get_help_record(context))]
     lines = [f"## sealift {verb}", "", "```", usage, "```", "", text, ""]
     if rows:
         lines += ["| option | meaning |", "|---|---|"]
