@@ -12,7 +12,8 @@ _HEAD = """# Commands of `sealift`
 <!-- Generated from the code: `make generate` writes this page, a test compares it. -->
 
 Results go to stdout, talk to stderr. Exit codes: 0 done; 1 failed, damaged, malformed or missing; 2 wrong usage or
-recipe; 3 refused for trust; 130 interrupted. Every verb knows `--help`, and `--debug`, which shows a traceback with an error.
+recipe; 3 refused for trust; 130 interrupted. Every verb knows `--help`, and `--debug`, which shows a traceback with an
+error.
 """
 
 
