@@ -1,0 +1,80 @@
+"""manifest.json, as docker save, podman save, skopeo and crane write it (docker's image spec v1.2)."""
+
+import re
+from typing import Final
+
+from bundles import jsontext, oci
+from bundles.digest import Digest
+from bundles.errors import FormatError, LimitError
+from bundles.foreign.catalogue import OpenArchive
+from bundles.foreign.images import StoredImage, StoredLayer, bound_layers, read_config
+from bundles.reference import Reference
+
+MANIFEST: Final = "manifest.json"
+_BLOB: Final = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+# docker writes HEX.json, crane sha256:HEX, others blobs/sha256/HEX: each says what the bytes must hash to.
+_CONFIG: Final = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
+_MAX_IMAGES: Final = 2_000
+_MAX_TAGS: Final = 1_000
+
+
+def read(archive: OpenArchive) -> list[StoredImage] | None:
+    """The images of manifest.json in order; None when the archive has none. Raises FormatError."""
+    if MANIFEST not in archive.contents.files:
+        return None
+    where = f"{archive.where}: {MANIFEST}"
+    documents = jsontext.decode(archive.document(MANIFEST), list[oci.DockerImage], where=where)
+    if len(documents) > _MAX_IMAGES:
+        raise LimitError("too many images", where=where, got=len(documents), want=f"<= {_MAX_IMAGES}")
+    return [_image(archive, document, where) for document in documents]
+
+
+def _image(archive: OpenArchive, document: oci.DockerImage, where: str) -> StoredImage:
+    data = archive.document(archive.contents.resolve(document.Config, where))
+    digest = Digest.of(data)
+    told = _CONFIG.fullmatch(document.Config)
+    if told and told[1] != digest.hex:
+        raise FormatError("config with a wrong digest", where=where, got=digest, want=told[1])
+    platform, diff_ids = read_config(data, f"{archive.where}: {document.Config}")
+    bound_layers(len(document.Layers), diff_ids, where)
+    pairs = zip(document.Layers, diff_ids, strict=True)
+    layers = tuple(_layer(archive, document, name, diff_id, where) for name, diff_id in pairs)
+    return StoredImage(
+        names=_names(document.RepoTags or [], where),
+        tags=frozenset(),
+        manifest_digest=None,
+        config_digest=digest,
+        platform=platform,
+        layers=layers,
+    )
+
+
+def _names(tags: list[str], where: str) -> frozenset[str]:
+    """RepoTags, normalised; one malformed tag spoils the archive, as it does for RKE2."""
+    if len(tags) > _MAX_TAGS:
+        raise LimitError("too many tags", where=where, got=len(tags), want=f"<= {_MAX_TAGS}")
+    names = []
+    for tag in tags:
+        try:
+            reference = Reference.parse(tag)
+        except FormatError as exc:
+            raise FormatError(f"malformed RepoTags: {exc.message}", where=where, got=exc.got) from exc
+        if reference.tag is None or reference.digest is not None:
+            raise FormatError("malformed RepoTags: not a tag", where=where, got=repr(tag[:300]))
+        names.append(reference.name)
+    return frozenset(names)
+
+
+def _layer(archive: OpenArchive, document: oci.DockerImage, name: str, diff_id: Digest, where: str) -> StoredLayer:
+    member = archive.contents.resolve(name, where)
+    blob = _BLOB.fullmatch(member)
+    digest = Digest(blob[1]) if blob else None
+    span = archive.contents.files[member]
+    source = (document.LayerSources or {}).get(str(diff_id))
+    if source is not None:
+        size = span[1]
+        if source.size != size or (digest is not None and source.digest != digest):
+            got, want = f"{source.digest}, {source.size} bytes", f"{digest or member}, {size} bytes"
+            raise FormatError("LayerSources and Layers disagree", where=where, got=got, want=want)
+        digest = source.digest
+    return StoredLayer(member=member, span=span, diff_id=diff_id, digest=digest)
