@@ -15,7 +15,7 @@ from pathlib import Path
 from builder.errors import RecipeError
 from builder.lock.model import LockedInput, LockedTool
 from builder.recipe.model import Fips, GoComponent, Recipe
-from builder.sources.goclient import GoClient, go_program, module_folder, module_zip, toolchain_module
+from builder.sources.goclient import TOOLCHAIN, GoClient, go_program, module_folder, module_zip, toolchain_module
 from builder.sources.gomod import FILES, Download, Module, files_digest, package_paths, parse_sums
 from builder.sources.modhash import folder_hash
 from builder.sources.verified import Verified
@@ -41,6 +41,13 @@ class GoModules:
     def store(self) -> Store:
         """The store they are in."""
         return self.client.store
+
+    def whole(self, module: Module, want: str) -> bool:
+        """Whether the store has a module with this hash, without asking go."""
+        if not module_folder(self.store, module).is_dir() or self._hash(module) != want:
+            return False
+        self._seen[module] = want
+        return True
 
     def ensure(self, downloads: Sequence[Download], sums: Mapping[Module, str], cwd: Path, what: str) -> list[Path]:
         """Fetched modules and the hashes they must have -> the paths that stand for them.
@@ -102,10 +109,13 @@ class WantedModule:
     def fetch(self) -> None:
         """Fetches and verifies it; raises MissingError, FormatError, StepError."""
         store = self.modules.store
-        with store.temp_folder("go") as cwd:
-            found = self.modules.client.download([self.module], cwd=cwd, what=self.name)
-            paths = self.modules.ensure(found, {self.module: self.h1}, cwd, self.name)
-        if self.module.path == "golang.org/toolchain":
+        if self.modules.whole(self.module, self.h1):
+            paths = [module_folder(store, self.module)]
+        else:
+            with store.temp_folder("go") as cwd:
+                found = self.modules.client.download([self.module], cwd=cwd, what=self.name)
+                paths = self.modules.ensure(found, {self.module: self.h1}, cwd, self.name)
+        if self.module.path == TOOLCHAIN:
             paths += _make_executable(module_folder(store, self.module))
         self.modules.verified.note(self._key, self.h1, paths)
 
