@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.again import check_again
 from builder.assemble import BuiltImage, BundleSpec
 from builder.budget import check_budget
 from builder.deliver import deliver, refuse_other_content
@@ -49,6 +50,7 @@ class BuildOptions:
     offline: bool = False
     require_sandbox: bool = False
     replace: bool = False
+    check: bool = False
     cancel: Cancel = field(default_factory=Cancel)
     clock: Callable[[], float] = time.monotonic
 
@@ -96,6 +98,8 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
         spec = bundle_spec(sources, platform, receipts)
         check_budget(spec, sources.recipe.budget, options.store)
         folder, index, written = deliver(spec, options)
+        if options.check:
+            check_again(sources, receipts, index, sandbox, options)
     cached = len(plan.rows) - len(seconds)
     for line in summary_lines(index, seconds, cached, options.clock() - started):
         options.talk.say(line)

@@ -19,6 +19,7 @@ from builder import options
 )
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail at once when an input is not in the store.")
 @click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
+@click.option("--check", is_flag=True, help="Then build all of it a second time, from nothing, and compare.")
 @click.option("--replace", is_flag=True, help="Put it in place of a bundle of the same version with other content.")
 @options.store_option
 @options.progress_mode
@@ -30,6 +31,7 @@ def command(
     jobs: int | None,
     offline: bool,
     require_sandbox: bool,
+    check: bool,
     replace: bool,
     store_root: Path | None,
     progress: str,
@@ -37,8 +39,8 @@ def command(
 ) -> None:
     """Build a recipe into a sealed bundle; the last line of stdout is the bundle's folder.
 
-    Uses locked inputs alone, reads no clock, and gives the same bytes for the same lock anywhere. What is finished stays
-    in the store: after an error or an interrupt the same command goes on from there.
+    Uses locked inputs alone, reads no clock, and gives the same bytes for the same lock anywhere. What is finished
+    stays in the store: after an error or an interrupt the same command goes on from there.
     """
     from builder.build import BuildOptions, build, default_jobs
     from builder.progress import make_talk
@@ -60,6 +62,7 @@ def command(
                 offline=offline,
                 require_sandbox=require_sandbox,
                 replace=replace,
+                check=check,
             ),
         )
     finally:

@@ -1,0 +1,94 @@
+"""`build --check`: everything a second time, from an empty store, with another number of workers; then compared.
+
+Only what was fetched is shared: it is held to the lock by its digests. Compilers start without any cache.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.assemble import write_bundle
+from builder.plan.graph import Plan
+from builder.plan.model import Receipt
+from builder.run import run_missing
+from builder.sandbox import Sandbox
+from builder.store import Store
+from bundles import index
+from bundles.errors import SealiftError
+from bundles.files import os_errors
+from bundles.index import BundleIndex
+
+if TYPE_CHECKING:
+    from builder.build import BuildOptions, Sources
+
+
+def check_again(
+    sources: "Sources", first: Mapping[str, Receipt], document: BundleIndex, sandbox: Sandbox, options: "BuildOptions"
+) -> None:
+    """Builds again and raises SealiftError that names the steps and files that came out differently."""
+    from builder.build import bundle_spec, one_platform, plan_build
+
+    options.talk.say("checking: everything a second time, from an empty store")
+    platform = one_platform(sources.recipe)
+    with options.store.temp_folder("check") as folder:
+        cold = dataclasses.replace(
+            options, store=_cold_store(folder / "store", sources, options.store), jobs=_other(options.jobs)
+        )
+        plan = plan_build(sources, platform, cold.store, cold.env)
+        second, _ = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, cold)
+        different = list(differences(plan, first, second))
+        if not different:
+            (folder / "bundle").mkdir()
+            spec = bundle_spec(sources, platform, second)
+            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs)
+            different = [] if index.encode(again) == index.encode(document) else [index.INDEX_NAME]
+    if different:
+        rows = "\n".join(f"  {row}" for row in different)
+        raise SealiftError(
+            f"two builds of one lock differ:\n{rows}",
+            where=options.output / spec_name(document),
+            hint="a compiler or a command of these steps writes times, paths or random names into its output",
+        )
+    options.talk.say("checked: the second build has the same bytes")
+
+
+def differences(plan: Plan, first: Mapping[str, Receipt], second: Mapping[str, Receipt]) -> Iterator[str]:
+    """The steps that came out differently although what they need came out the same. Pure."""
+    differ: set[str] = set()
+    for job in plan.jobs:
+        name = job.step.name
+        one, two = first[name], second[name]
+        if one == two:
+            continue
+        differ.add(name)
+        if differ.isdisjoint(job.step.needs):
+            names = sorted(
+                key for key in one.outputs.keys() | two.outputs if one.outputs.get(key) != two.outputs.get(key)
+            )
+            yield f"{name}: {', '.join(names) or 'its facts'}"
+
+
+def spec_name(document: BundleIndex) -> str:
+    """The name of the bundle's folder."""
+    return index.folder_name(
+        name=document.name, version=document.version, flavour=document.flavour, platform=document.platform
+    )
+
+
+def _other(jobs: int) -> int:
+    return jobs - 1 if jobs > 1 else 2
+
+
+def _cold_store(root: Path, sources: "Sources", warm: Store) -> Store:
+    """An empty store that has what was fetched: modules by a link to their cache, packages by hard links."""
+    store = Store(root)
+    with os_errors(root):
+        store.go_mod.rmdir()
+        store.go_mod.symlink_to(warm.go_mod, target_is_directory=True)
+        for locked in sources.lock.inputs:
+            for file in locked.files:
+                if warm.has(file.digest, file.size) and not store.has(file.digest):
+                    os.link(warm.path(file.digest), store.path(file.digest))
+    return store
