@@ -35,12 +35,12 @@ def estimate(plan: Plan, store: Store) -> Space:
 
 def check_space(space: Space, store: Path, output: Path) -> None:
     """Raises SealiftError when the filesystems of the store and of the output cannot take it."""
-    places = {store: space.store, _existing(output): space.output}
-    wanted: dict[int, int] = {}
-    for place, size in places.items():
+    places = ((store, space.store), (_existing(output), space.output))
+    wanted: dict[int, int] = {}  # by filesystem: both may be on one
+    for place, size in places:
         device = os.stat(place).st_dev
         wanted[device] = wanted.get(device, 0) + size
-    for place in places:
+    for place, _ in places:
         want, free = wanted[os.stat(place).st_dev] + _SLACK, shutil.disk_usage(place).free
         if free < want:
             raise SealiftError(
