@@ -8,7 +8,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
-_TYPES = {"ET_EXEC": "executable", "ET_DYN": "position independent"}
+PROGRAM_TYPES = {"ET_EXEC": "executable", "ET_DYN": "position independent"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +37,7 @@ def elf_facts(content: bytes) -> ElfFacts | None:
         return ElfFacts(
             bits=elf.elfclass,
             machine=int.from_bytes(content[18:20], "little" if elf.little_endian else "big"),
-            type=_TYPES.get(elf["e_type"], str(elf["e_type"])),
+            type=PROGRAM_TYPES.get(elf["e_type"], str(elf["e_type"])),
             interpreter=_interpreter(elf),
             needed=_needed(elf),
             stripped=elf.get_section_by_name(".symtab") is None,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from builder.facts.elf import ElfFacts, elf_facts
+from builder.facts.elf import PROGRAM_TYPES, ElfFacts, elf_facts
 from builder.facts.gobinary import GoFacts, go_facts, without_build_information
 from bundles.platform import Platform
 
@@ -61,6 +61,8 @@ def _elf_wrong(elf: ElfFacts, want: Expectation) -> list[str]:
     wrong = []
     if elf.machine != want.platform.elf_machine or elf.bits != 64:
         wrong.append(f"it is for ELF machine {elf.machine} ({elf.bits} bits), not for {want.platform}")
+    if elf.type not in PROGRAM_TYPES.values():
+        wrong.append(f"it is no program, its ELF type is {elf.type}")
     if want.static and elf.interpreter:
         wrong.append(f"it is not static: it needs the loader {elf.interpreter}")
     if want.static and elf.needed:

@@ -18,6 +18,7 @@ MAX_DATA: Final = 2 << 30  # bytes of an unpacked data.tar; Debian's largest are
 _AR_MAGIC: Final = b"!<arch>\n"
 _AR_HEADER: Final = 60
 _MAX_LINKS: Final = 8
+_DAMAGE: Final = (tarfile.TarError, ValueError, KeyError, EOFError, OverflowError)  # what tarfile says of damage
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -35,11 +36,12 @@ class DebFile:
         """The .deb's bytes; `limit` bounds its data in bytes. Raises FormatError, LimitError."""
         self._where = where
         try:
-            self._archive = tarfile.open(fileobj=io.BytesIO(_data(package, where, limit)))  # noqa: SIM115
+            # `r:`: exactly a tar; the default would unpack another compression inside, without any bound.
+            self._archive = tarfile.open(fileobj=io.BytesIO(_data(package, where, limit)), mode="r:")  # noqa: SIM115
             self._members: Mapping[str, tarfile.TarInfo] = {
                 member.name.removeprefix("./").rstrip("/"): member for member in self._archive.getmembers()
             }
-        except tarfile.TarError as exc:
+        except _DAMAGE as exc:
             raise FormatError(f"malformed data.tar: {exc}", where=where) from exc
 
     def file(self, path: str) -> tuple[bytes, bool]:
@@ -48,10 +50,14 @@ class DebFile:
         Raises FormatError when there is no such file, or it is a directory or special.
         """
         member = self._resolve(path)
-        file = self._archive.extractfile(member) if member.isreg() or member.islnk() else None
-        if file is None:
+        try:
+            file = self._archive.extractfile(member) if member.isreg() or member.islnk() else None
+            content = file.read() if file is not None else None
+        except _DAMAGE as exc:
+            raise FormatError(f"malformed data.tar: {exc}", where=self._where, got=path) from exc
+        if content is None:
             raise FormatError("not a regular file in the package", where=self._where, got=path)
-        return file.read(), bool(member.mode & 0o111)
+        return content, bool(member.mode & 0o111)
 
     def _resolve(self, path: str) -> tarfile.TarInfo:
         wanted = _joined("", path)
