@@ -65,10 +65,11 @@ def every_kill_of(node: TestNode, act: Callable[[], object], check: Callable[[],
         back()
         return act
 
-    count = 0
-    for count in every_kill(again):
+    kills = 0
+    for _ in every_kill(again):
         check()
-    return count
+        kills += 1
+    return kills
 
 
 def contents(folder: Path) -> set[tuple[str, bytes]]:
