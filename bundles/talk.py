@@ -5,6 +5,7 @@ chooses the printer. Printers here need the standard library alone, because a no
 """
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol, TextIO
@@ -158,6 +159,8 @@ def error_text(error: BaseException) -> str:
         return f"error: {error}"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"error: {os.fsdecode(error.filename)}: {error.strerror}"
     bug = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"error: {bug}\n  do: this is a bug of Sealift; run again with --debug and report what it shows"
 

@@ -95,6 +95,10 @@ def test_our_own_bugs_say_so_without_a_traceback() -> None:
     assert error_json(ValueError("odd"))["exit_code"] == 1
 
 
+def test_what_the_system_refuses_is_no_bug_of_ours() -> None:
+    assert error_text(PermissionError(13, "Permission denied", b"/x/y")) == "error: /x/y: Permission denied"
+
+
 def test_all_problems_of_a_document_reach_the_machine_too() -> None:
     error = ProblemsError(
         "recipe.yaml", [Problem(where="recipe.yaml:1:a", message="bad"), Problem(where="b", message="c")]

@@ -56,6 +56,7 @@ def test_a_disk_without_space_for_the_bundle_is_said_before_copying(small_disk: 
 def test_a_read_only_filesystem_is_said(small_disk: Path, tmp_path: Path) -> None:
     node = TestNode(small_disk)
     put_image(node)
+    assert node.shims.is_dir()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     for act in (lambda: node.extract(), lambda: node.stage(release(tmp_path / "usb"))):
         with pytest.raises(SealiftError, match="Read-only") as caught:
