@@ -102,6 +102,7 @@ class _Resolver:
 
     def __init__(self, recipe: Recipe, old: Lock | None, options: ResolveOptions) -> None:
         self.files: dict[PurePosixPath, bytes] = {}
+        self._updated = False
         self._recipe = recipe
         self._options = options
         self._old_tools = {tool.source: tool for tool in old.tools} if old is not None else {}
@@ -166,5 +167,8 @@ class _Resolver:
         self._options.say(f"locking {source}")
         if source.startswith(SOURCE_PREFIX):
             return golock.lock_source(self._modules, component.name, source)
+        if self._options.refresh and not self._updated:
+            self._apt.update()
+            self._updated = True
         kind, _, package = source.partition(":")
         return lock_package(self._apt, component.name, package, source=f"{kind}:" == DEB_SOURCE)

@@ -32,7 +32,9 @@ def _files(folder: Path) -> Iterator[tuple[str, str]]:
     pending = [(str(folder), "")]
     while pending:
         path, below = pending.pop()
-        for entry in os.scandir(path):
+        with os.scandir(path) as entries:
+            found = list(entries)
+        for entry in found:
             if entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, f"{below}{entry.name}/"))
             elif entry.is_file(follow_symlinks=False):
