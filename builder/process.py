@@ -26,6 +26,7 @@ from bundles.files import os_errors
 _UMASK: Final = 0o022
 _GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _TAIL_LINES: Final = 20
+_WRAPPERS: Final = ("unshare", "setpriv")
 _TAIL_BYTES: Final = 8192
 MAX_OUTPUT: Final = 256 << 20  # bytes of standard output kept; `go list -deps -json` of Kubernetes is below 20 MiB
 # Credentials inside addresses (RFC 3986 3.2.1 userinfo): proxies and registries may carry them, logs must not.
@@ -282,10 +283,17 @@ def _read_all(file: IO[bytes], what: str) -> bytes:
     return file.read()
 
 
+def _program(words: Sequence[str]) -> str:
+    """The program that a command is about: what the wrappers of a sandbox run, behind their `--`."""
+    while words[0] in _WRAPPERS and "--" in words[:-1]:
+        words = words[words.index("--") + 1 :]
+    return words[0]
+
+
 def _failure(
     words: list[str], cwd: Path, what: str, code: int, timeout: float | None, tail: str, log: Path | None
 ) -> StepError:
-    name = Path(words[0]).name
+    name = Path(_program(words)).name
     if timeout is not None:
         message = f"{name} did not end within {timeout:g} s"
     elif code < 0:

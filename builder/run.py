@@ -68,7 +68,8 @@ def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], store:
     with _alone(store, f"step-{row.id.hex[:24]}", cancel):
         found = store.receipt(row.id)
         if found is None:
-            with store.temp_folder("step") as folder:
+            # A failed step can be run by hand where it failed, until the next build tidies up.
+            with store.temp_folder("step", keep_after=(StepError,)) as folder:
                 found = job.run(context(folder))
             store.write_receipt(row.id, found)
         return found
@@ -137,5 +138,5 @@ def _failure(outcome: Outcome) -> Exception:
 
 def _text(failure: Failure) -> str:
     if isinstance(failure.error, SealiftError):
-        return f"{failure.name}: {failure.error}"
+        return str(failure.error) if failure.error.where == failure.name else f"{failure.name}: {failure.error}"
     return f"{failure.name}: {type(failure.error).__name__}: {failure.error}"

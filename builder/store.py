@@ -183,14 +183,18 @@ class Store:
     # Work in progress
 
     @contextlib.contextmanager
-    def temp_folder(self, name: str = "work") -> Iterator[Path]:
-        """A private folder below `tmp/`, removed at the end of the block."""
+    def temp_folder(self, name: str = "work", *, keep_after: tuple[type[BaseException], ...] = ()) -> Iterator[Path]:
+        """A private folder below `tmp/`, removed at the end of the block, unless it ends with one of `keep_after`."""
         with os_errors(self.root / "tmp"):
             folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.root / "tmp"))
         try:
             yield folder
-        finally:
+        except keep_after:
+            raise
+        except BaseException:
             remove_tree(folder)
+            raise
+        remove_tree(folder)
 
     @contextlib.contextmanager
     def temp_file(self) -> Iterator[tuple[BinaryIO, Path]]:

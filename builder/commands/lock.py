@@ -53,7 +53,8 @@ def command(
         say=talk.say,
     )
     try:
-        resolution = resolve(recipe, old, resolving)
+        with resolving.store.lock():  # a build that starts now must not tidy our folders away
+            resolution = resolve(recipe, old, resolving)
     except BaseException:
         resolving.cancel.cancel()
         raise
