@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -6,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bundles.platform import from_machine
 from runtime import cli
 from runtime.exclusive import exclusive
 from runtime.layout import NodeLayout
+from tests.support.releases import release
 
 
 def test_without_a_trust_flag_the_answer_is_3_before_the_bundle_is_looked_at(
@@ -79,6 +82,54 @@ def test_an_interrupt_while_waiting_is_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted" in rest
     assert "Traceback" not in rest
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    machine = os.uname()
+    return release(tmp_path / "usb", platform=from_machine(machine.sysname, machine.machine))
+
+
+def test_results_are_the_last_lines_of_stdout_and_talk_is_elsewhere(
+    tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    flags = ["--insecure-no-signature", "--progress", "none"]
+    assert cli.run(["verify", str(bundle), *flags]) == 0
+    assert capsys.readouterr().out.startswith("ok: ")
+    assert cli.run(["stage", str(bundle), "--data-dir", str(data), *flags]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{data}/sealift/bundles/{bundle.name}\n"
+    assert "warning: no signature was asked for" in captured.err
+    assert cli.run(["extract", "--data-dir", str(data)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{(data / 'bin').readlink().parent}\n"
+    assert "wrote server/manifests/small.yaml" in captured.err
+
+
+def test_json_results_say_what_changed(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--data-dir", str(tmp_path / "data"), "--json"]
+    assert cli.run(["stage", str(bundle), "--insecure-no-signature", *where]) == 0
+    assert cli.run(["extract", "--agent", *where]) == 0
+    staged, extracted = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (staged["bundle"], staged["copied"], staged["before"]) == (bundle.name, True, None)
+    assert (extracted["unpacked"], extracted["files"], extracted["manifests"]) == (True, 3, [])
+
+
+def test_one_archive_is_verified_without_a_trust_flag(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = next((bundle / "images").glob("rke2-runtime.*.tar"))
+    assert cli.run(["verify", str(archive)]) == 0
+    assert "ok: docker.io/rancher/rke2-runtime:" in capsys.readouterr().out
+
+
+def test_relative_data_directories_make_absolute_links(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["stage", str(bundle), "--data-dir", "data", "--insecure-no-signature"]) == 0
+    assert cli.run(["extract", "--data-dir", "data"]) == 0
+    assert (tmp_path / "data/bin").readlink().is_absolute()
+    assert (tmp_path / "data/bin/kubelet").is_file()
 
 
 def test_help_and_version_load_nothing_heavy() -> None:

@@ -1,3 +1,4 @@
+import gzip
 import os
 import re
 import shutil
@@ -233,6 +234,14 @@ def test_unreadable_neighbours_are_warnings(staged: TestNode) -> None:
     (staged.layout.images / "broken.tar").write_bytes(b"no tar")
     assert staged.extract().unpacked
     assert any("broken.tar" in line for line in staged.said)
+
+
+def test_compressed_archives_of_others_are_taken_too_and_leave_nothing_beside(node: TestNode) -> None:
+    plain = put(node, "a.tar", REFERENCE, {"kubelet": program(b"k")})
+    (node.layout.images / "b.TAR.GZ").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    assert (node.extract().folder / "bin/kubelet").read_bytes() == program(b"k")
+    assert [path.name for path in node.layout.ours.iterdir()] == ["lock"]
 
 
 def test_a_damaged_archive_changes_nothing(node: TestNode) -> None:
