@@ -63,7 +63,7 @@ def command(recipe_folder: Path, packages: bool, quiet: bool, store_root: Path |
         rows_text = "\n".join(f"  {need.package:16} for {need.why}" for need in lacking)
         names = " ".join(need.package for need in lacking)
         hint = f"apt-get install {names}\n  or: run the same make command with SETUP=1"
-        raise MissingError(f"this machine lacks {len(lacking)} packages:\n{rows_text}", hint=hint)
+        raise MissingError(f"this machine lacks what the recipe needs:\n{rows_text}", hint=hint)
     if not (packages or quiet or as_json):
         click.echo(f"ok: everything that {recipe.name} needs is here")
     free, wanted = machine.free_space(), doctor.space_needed(recipe)
