@@ -9,10 +9,10 @@ from typing import Final
 
 from builder.errors import StepError
 from builder.lock.model import LockedChart
-from builder.plan.model import Receipt, Step
+from builder.plan.model import Output, Receipt, Step
 from builder.recipe.model import FolderChart
 from builder.steps.context import Job, StepContext
-from builder.tree import folder_files
+from builder.tree import files_digest, folder_files
 from bundles import ustar
 
 VERSION: Final = 1
@@ -41,18 +41,18 @@ def describe(chart: FolderChart, locked: LockedChart, epoch: int) -> Job:
 
 
 def _run(chart: FolderChart, locked: LockedChart, context: StepContext) -> Receipt:
-    files = [(file.path, file.read()) for file in folder_files(context.recipe.folder / chart.folder)]
-    if not any(path == "Chart.yaml" for path, _ in files):
+    found = folder_files(context.recipe.folder / chart.folder)
+    if (got := files_digest(found)) != locked.digest:
+        hint = "run `sealift lock` if the change is meant"
+        raise StepError("changed since it was locked", where=chart.folder, got=got, want=locked.digest, hint=hint)
+    if not any(file.path == "Chart.yaml" for file in found):
         raise StepError("no Chart.yaml", where=chart.folder)
+    files = [(file.path, file.read()) for file in found]
     archive = package(locked.name, files, context.lock.epoch)
     archive_name = f"{locked.name}-{locked.version}.tgz"
     manifest = manifest_text(chart, archive_name, archive).encode()
     written = {archive_name: archive, f"{chart.manifest_name}.yaml": manifest}
-    outputs = {}
-    for name, content in written.items():
-        path = context.folder / name
-        path.write_bytes(content)
-        outputs[name] = context.store.put_file(path)
+    outputs = {name: Output(digest=context.store.put(content), size=len(content)) for name, content in written.items()}
     return Receipt(outputs=outputs, facts={"name": locked.name, "version": locked.version, "archive": archive_name})
 
 
