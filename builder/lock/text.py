@@ -14,8 +14,9 @@ from typing import Any
 from builder.errors import RecipeError
 from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.recipe import read as recipe_files
+from builder.recipe.document import read
 from builder.recipe.keys import BUNDLE_VERSION, NAME
-from builder.recipe.kinds import Field, Items, Number, Record, Text, read
+from builder.recipe.kinds import Field, Items, Number, Record, Text
 from builder.recipe.yamlnodes import surprise
 from bundles.digest import Digest
 from bundles.errors import ProblemsError

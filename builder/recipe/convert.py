@@ -64,8 +64,8 @@ def size_of(text: str) -> int:
 
 
 def source_of(values: Values) -> str:
-    """The text that says where a component comes from."""
-    return str(values.get("go") or values.get("compile") or values.get("deb") or values.get("file"))
+    """The text that says where a component comes from; "" when it had a problem."""
+    return str(values.get("go") or values.get("compile") or values.get("deb") or values.get("file") or "")
 
 
 def version_of(values: Values) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.recipe import convert
+from builder.recipe.document import Document, near
 from builder.recipe.keys import DEFAULT_RUNTIME
-from builder.recipe.kinds import Document, near
 from builder.recipe.model import CHARTS
 from bundles.errors import FormatError
 from bundles.reference import Reference
@@ -49,9 +49,10 @@ class _Checks:
         if "go" in values:
             self.go_component(name, values)
         source = convert.source_of(values)
-        if "version" in values and not source.startswith("./"):
+        if "version" in values and source and not source.startswith("./"):
             doc.problem((name, "version"), "the source says the version already", "remove the key")
-        self.version_words(name, values)
+        if source and values.get("version", "said by the source") is not None:
+            self.version_words(name, values)
         names = convert.output_names(values)
         for twice in sorted({output for output in names if names.count(output) > 1}):
             doc.problem((name,), f"makes two files called {twice}", "name them: `output: {name: path}`")
@@ -134,14 +135,17 @@ class _Checks:
         for archive, members in archives.items():
             for number, image in enumerate(members or ()):
                 path = ("archives", archive, str(number))
-                if image and image not in names and self.images.values is not None:
-                    self.bundle.problem(path, f"no image {image} in images.yaml", near(image, names))
+                if image and image not in names:
+                    first[image] = archive
+                    if self.images.values is not None:
+                        self.bundle.problem(path, f"no image {image} in images.yaml", near(image, names))
                 elif image and first.setdefault(image, archive) != archive:
                     hint = "each image goes into one archive"
                     self.bundle.problem(path, f"{image} is in {first[image]} already", hint)
         self.runtime_archive(archives, names)
-        for name in names:
-            if name not in first and "archives" in self.top and name != self.runtime:
+        understood = archives and all(archives.values()) and first.keys() <= set(names)
+        for name in names if understood else ():
+            if name not in first and name != self.runtime:
                 self.images.problem((name,), "in no archive of bundle.yaml", "add it to an archive, or remove it")
 
     def runtime_archive(self, archives: Values, names: list[str]) -> None:

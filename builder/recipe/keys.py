@@ -21,6 +21,7 @@ from builder.recipe.kinds import (
     Text,
 )
 from builder.recipe.model import DEFAULT_LEVEL, Fips, Flavour
+from bundles.errors import FormatError
 from bundles.platform import Platform
 
 FORMAT = 1
@@ -36,12 +37,21 @@ _DEB_VERSION = r"[0-9][A-Za-z0-9.+:~-]*"
 _LOCAL = rf"\./{_BELOW}"
 _LINE = r"[^\x00-\x1f\x7f]"
 
+
+def _platform(text: str) -> Platform:
+    """A platform that programs can be built and checked for."""
+    platform = Platform.parse(text)
+    if platform.os != "linux" or platform.elf_machine is None:
+        raise FormatError("nothing can be built for it", got=text, want="linux/amd64 or linux/arm64")
+    return platform
+
+
 NAME = Text(what="a name (lower-case letters, digits, . _ -)", pattern=r"[a-z0-9](?:[a-z0-9._-]{0,62})")
 PROGRAM = Text(what="a file name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,126}", example="kubelet")
 BUNDLE_VERSION = Text(
     what="a version that begins with v and a digit", pattern=r"v[0-9][A-Za-z0-9._-]{0,99}", example="v1.34.4-rke2r1"
 )
-FOLDER = Text(what="a path below the recipe's folder", pattern=_BELOW, example="charts/coredns")
+FOLDER = Text(what="a path below the recipe's folder", pattern=rf"(?:\./)?{_BELOW}", example="charts/coredns")
 MEMBER = Text(what="a path below the source's folder", pattern=_BELOW, example="build/pause")
 PACKAGE_MEMBER = Text(what="a path in the package", pattern=rf"/?{_BELOW}", example="usr/sbin/nft")
 PACKAGE_PATH = Text(what="a package path below the module (. is its root)", pattern=rf"\.|{_BELOW}", example="cmd/ctr")
@@ -61,7 +71,7 @@ REPLACED = Text(what="a Go module, or a prefix that ends in /*", pattern=rf"{_GO
 MODULE_VERSION = Text(what="a Go module version", pattern=_GO_VERSION, example="v0.34.4")
 REFERENCE = Text(what="an image name", pattern=r"[A-Za-z0-9._:/$@-]+", example="rancher/mirrored-pause:3.10.1")
 PLATFORM = Text(
-    what="a platform", pattern=r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", example="linux/amd64", parse=Platform.parse
+    what="a platform", pattern=r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", example="linux/amd64", parse=_platform
 )
 WORD = Text(what="a text", pattern=rf"{_LINE}+")
 ENVIRONMENT = Text(what="the name of a variable", pattern=r"[A-Za-z_][A-Za-z0-9_]*", example="PATH")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.recipe import convert, crosscheck, keys
-from builder.recipe.kinds import Document, read
+from builder.recipe.document import Document, read
 from builder.recipe.model import Recipe
 from bundles.errors import Problem, ProblemsError
 

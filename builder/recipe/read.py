@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import RecipeError
 from builder.recipe import keys, parse
-from builder.recipe.kinds import Document
+from builder.recipe.document import Document
 from builder.recipe.model import Recipe
 from builder.recipe.yamlnodes import MAX_SIZE
 from bundles.files import os_errors

@@ -75,6 +75,12 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")
 
 
+def word(text: str) -> str:
+    """A user's key for a message: shortened, and nothing in it that a terminal would obey."""
+    short = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
+    return short if short.isprintable() else repr(short)
+
+
 def parse_nodes(data: bytes, name: str) -> tuple[Node | None, list[Problem]]:
     """The bytes of a document and its name for messages -> its root node and all problems found.
 
@@ -119,7 +125,7 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def problem(self, line: int, message: str, hint: str = "", key: str = "") -> None:
-        where = f"{self.name}:{line}" + (f":{key}" if key else "")
+        where = f"{self.name}:{line}" + (f":{word(key)}" if key else "")
         self.problems.append(Problem(where=where, message=message, hint=hint))
 
     def document(self, events: Iterator[Any]) -> Node | None:

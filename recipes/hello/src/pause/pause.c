@@ -41,6 +41,9 @@ static int wait_for_the_end(void)
 		perror("pause: sigprocmask");
 		return 1;
 	}
+	/* Said after the signals are blocked: who reads it can rely on them. */
+	if (getpid() != 1)
+		fprintf(stderr, "pause: not pid 1, orphans of others are not mine to collect\n");
 	/* Children may have ended before the signals were blocked. */
 	collect_children();
 	for (;;) {
@@ -67,7 +70,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: pause [-v]\n");
 		return 2;
 	}
-	if (getpid() != 1)
-		fprintf(stderr, "pause: not pid 1, orphans of others are not mine to collect\n");
 	return wait_for_the_end();
 }
