@@ -38,6 +38,8 @@ PURE = {
     "builder.plan.model",
     "builder.lock.model",
     "builder.recipe.model",
+    "builder.sources.aptlists",
+    "builder.sources.gomod",
 }
 DOORS = {"os", "io", "shutil", "tempfile", "socket", "ssl", "http", "urllib", "subprocess", "time", "random", "secrets"}
 

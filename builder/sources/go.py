@@ -8,6 +8,7 @@ of the store that is damaged is removed and fetched again, once.
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,13 @@ class GoModules:
         self.client = client
         self.verified = verified
         self._seen: dict[Module, str] = {}
+        self._locks: dict[Module, threading.Lock] = {}
+
+    def through(self, program: Path) -> "GoModules":
+        """The same modules, what was seen of them included, by way of another go."""
+        changed = GoModules(replace(self.client, program=str(program)), self.verified)
+        changed._seen, changed._locks = self._seen, self._locks
+        return changed
 
     @property
     def store(self) -> Store:
@@ -44,10 +52,11 @@ class GoModules:
 
     def whole(self, module: Module, want: str) -> bool:
         """Whether the store has a module with this hash, without asking go."""
-        if not module_folder(self.store, module).is_dir() or self._hash(module) != want:
-            return False
-        self._seen[module] = want
-        return True
+        with self._alone(module):
+            if not module_folder(self.store, module).is_dir() or self._hash(module) != want:
+                return False
+            self._seen[module] = want
+            return True
 
     def ensure(self, downloads: Sequence[Download], sums: Mapping[Module, str], cwd: Path, what: str) -> list[Path]:
         """Fetched modules and the hashes they must have -> the paths that stand for them.
@@ -59,9 +68,14 @@ class GoModules:
             want = sums.get(download.module)
             if want is None:
                 raise RecipeError(f"go.sum has no line for {download.module}", where=what, hint="run `sealift lock`")
-            self._ensure_one(download, want, cwd, what)
+            with self._alone(download.module):
+                self._ensure_one(download, want, cwd, what)
             paths += [module_folder(self.store, download.module), module_zip(self.store, download.module)]
         return paths
+
+    def _alone(self, module: Module) -> threading.Lock:
+        """Components share modules: each is hashed by one of them, and none hashes what another one mends."""
+        return self._locks.setdefault(module, threading.Lock())
 
     def _ensure_one(self, download: Download, want: str, cwd: Path, what: str) -> None:
         module = download.module
@@ -217,10 +231,7 @@ def wanted_source(modules: GoModules, locked: LockedInput) -> WantedModule:
 
 def with_toolchain(modules: GoModules, recipe: Recipe, host: Platform) -> GoModules:
     """The same modules through the recipe's own (fetched) toolchain."""
-    program = str(go_program(modules.store, recipe.go or "", host))
-    changed = GoModules(replace(modules.client, program=program), modules.verified)
-    changed._seen = modules._seen
-    return changed
+    return modules.through(go_program(modules.store, recipe.go or "", host))
 
 
 def _make_executable(folder: Path) -> list[Path]:
