@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from builder.errors import RecipeError
+from builder.lock.difference import difference
 from builder.lock.fresh import wanted_source
 from builder.lock.model import Lock, LockedInput, LockedTool
 from builder.lock.text import format_lock
@@ -82,6 +83,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         raise RecipeError(
             f"the content changes, but the version stays {recipe.version}: nodes would take it for what they have",
             where=recipe.folder / "bundle.yaml",
+            got="".join(f"\n    {line}" for line in difference(old, lock)),
             hint=f"raise `version` and `sequence`; or, while nobody has this version, give {SAME_VERSION}",
         )
     return Resolution(lock=replace(lock, epoch=options.now), changed=True, files=resolver.files)
