@@ -13,7 +13,7 @@ _INLINE_STRINGS = 2  # flags bit: the strings follow the header, which Go writes
 _SENTINEL = 16
 _ALIGN = 16
 _MAX_TEXT = 4 << 20  # bytes; Kubernetes' is 20 KiB
-# Evidence that survives stripping, in the function table (see docs/adr/0004).
+# Evidence that survives stripping: names in the function table. Measured with Go 1.26 for all three kinds.
 _BORING = (b"_Cfunc__goboringcrypto_", b"crypto/internal/boring/sig.BoringCrypto")
 _NATIVE = re.compile(rb"crypto/internal/fips140/v[0-9]")
 
