@@ -138,6 +138,7 @@ def _go(name: str, version: str, values: Values) -> GoComponent:
         cgo=values.get("cgo", False),
         needs=tuple(values.get("needs", ())),
         sumdb=values.get("sumdb", True),
+        unverified=tuple(values.get("unverified", ())),
         replace=dict(values.get("replace", {})),
         static=values.get("static", True),
     )

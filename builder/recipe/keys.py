@@ -68,6 +68,7 @@ NEED = Text(what="the name of a package of the build root", pattern=_DEB_NAME, e
 COMMAND = Text(what="a shell command in one line", pattern=rf"{_LINE}+", example="make socat")
 COMPONENT_VERSION = Text(what="a version", pattern=r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,99}", example="0.1.0")
 REPLACED = Text(what="a Go module, or a prefix that ends in /*", pattern=rf"{_GO_MODULE}(?:/\*)?", example="k8s.io/*")
+GO_MODULE = Text(what="a Go module", pattern=_GO_MODULE, example="example.org/lib")
 MODULE_VERSION = Text(what="a Go module version", pattern=_GO_VERSION, example="v0.34.4")
 REFERENCE = Text(what="an image name", pattern=r"[A-Za-z0-9._:/$@-]+", example="rancher/mirrored-pause:3.10.1")
 PLATFORM = Text(
@@ -163,6 +164,10 @@ GO_RECORD = Record(
             kind=Flag(),
             default="true",
             doc="false: the checksum database does not know the module; its sum in go.sum is trust on first use.",
+        ),
+        "unverified": Field(
+            kind=Items(of=GO_MODULE),
+            doc="Modules it requires that the checksum database does not know either: trust on first use.",
         ),
         "replace": Field(
             kind=Table(key=REPLACED, value=MODULE_VERSION),

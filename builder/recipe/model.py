@@ -50,6 +50,7 @@ class GoComponent:
     cgo: bool = False
     needs: tuple[str, ...] = ()
     sumdb: bool = True
+    unverified: tuple[str, ...] = ()
     replace: Mapping[str, str] = field(default_factory=dict)
     static: bool = True
 
