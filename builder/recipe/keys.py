@@ -54,6 +54,14 @@ BUNDLE_VERSION = Text(
 FOLDER = Text(what="a path below the recipe's folder", pattern=rf"(?:\./)?{_BELOW}", example="charts/coredns")
 MEMBER = Text(what="a path below the source's folder", pattern=_BELOW, example="build/pause")
 PACKAGE_MEMBER = Text(what="a path in the package", pattern=rf"/?{_BELOW}", example="usr/sbin/nft")
+DEB = Text(what="NAME=VERSION", pattern=rf"{_DEB_NAME}={_DEB_VERSION}", example="busybox-static=1:1.35.0-4+b3")
+_GLOB = r"(?!\.\.?(?:/|$))[A-Za-z0-9_*][A-Za-z0-9._+@~*-]*"
+TREE_PATH = Text(
+    what="a path of a package (* in its last part, / at its end for a folder)",
+    pattern=rf"(?:{_SEGMENT}/)*(?:{_SEGMENT}/|{_GLOB})",
+    example="usr/sbin/nft",
+)
+LINK = Text(what="a name beside it, or an absolute path", pattern=rf"{_SEGMENT}|/{_BELOW}", example="iptables")
 PACKAGE_PATH = Text(what="a package path below the module (. is its root)", pattern=rf"\.|{_BELOW}", example="cmd/ctr")
 IMAGE_FOLDER = Text(what="an absolute path in the image", pattern=rf"/(?:{_BELOW})?", example="/bin")
 WHAT = Text(
@@ -208,9 +216,7 @@ DEB_RECORD = Record(
     doc="Files of one Debian binary package; nothing of it is run.",
     fields={
         "deb": Field(
-            kind=Text(
-                what="NAME=VERSION", pattern=rf"{_DEB_NAME}={_DEB_VERSION}", example="busybox-static=1:1.35.0-4+b3"
-            ),
+            kind=DEB,
             doc="The package and its exact version.",
             required=True,
         ),
@@ -222,6 +228,26 @@ DEB_RECORD = Record(
             required=True,
         ),
         "static": Field(kind=Flag(), default="false", doc="Programs must be fully static; checked."),
+    },
+)
+USERLAND_RECORD = Record(
+    doc="Files of Debian binary packages at their own paths, with the shared libraries they need; nothing is run. "
+    "Scanners find the packages in /var/lib/dpkg/status.d.",
+    fields={
+        "userland": Field(
+            kind=Items(of=DEB, least=1),
+            doc="The packages and their exact versions. Those of libraries are found and pinned by `sealift lock`.",
+            required=True,
+        ),
+        "files": Field(
+            kind=Items(of=TREE_PATH, least=1),
+            doc="Paths in the packages; the last part may hold `*`, a path that ends with `/` is an empty folder.",
+            required=True,
+        ),
+        "links": Field(
+            kind=Table(key=MEMBER, value=Items(of=LINK, least=1)),
+            doc="Path -> names beside it, or absolute paths, that become links to it.",
+        ),
     },
 )
 FILE_RECORD = Record(
@@ -238,7 +264,13 @@ FILE_RECORD = Record(
 )
 COMPONENT = OneOf(
     doc="Where the files come from. Exactly one key says the kind. `$version` is the component's own version.",
-    kinds={"go": GO_RECORD, "compile": COMPILE_RECORD, "deb": DEB_RECORD, "file": FILE_RECORD},
+    kinds={
+        "go": GO_RECORD,
+        "compile": COMPILE_RECORD,
+        "deb": DEB_RECORD,
+        "userland": USERLAND_RECORD,
+        "file": FILE_RECORD,
+    },
     later=("url", "image"),
 )
 
