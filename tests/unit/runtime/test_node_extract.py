@@ -230,6 +230,12 @@ def test_an_image_for_another_machine_is_refused(node: TestNode) -> None:
         node.extract()
 
 
+def test_a_data_directory_with_a_typo_is_not_made(node: TestNode) -> None:
+    with pytest.raises(MissingError, match="no such data directory"):
+        node.extract()
+    assert not node.layout.data.exists()
+
+
 def test_unreadable_neighbours_are_warnings(staged: TestNode) -> None:
     (staged.layout.images / "broken.tar").write_bytes(b"no tar")
     assert staged.extract().unpacked
