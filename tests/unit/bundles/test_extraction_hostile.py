@@ -15,7 +15,7 @@ from bundles.extraction.model import Limits
 from tests.support import tars
 from tests.support.foreign import NAME, World
 from tests.support.hostile import GOOD, LAYERS
-from tests.support.tars import END, hardlink, header, member, symlink, tar
+from tests.support.tars import END, hardlink, header, member, pax, symlink, tar
 
 
 @pytest.mark.parametrize("attack", LAYERS)
@@ -128,6 +128,13 @@ def test_members_are_counted_over_all_layers(tmp_path: Path) -> None:
     layers = [tar(*(member(f"bin/{layer}-{number}") for number in range(40))) for layer in range(3)]
     world = World(tmp_path)
     world.put_layers(*layers)
+    with pytest.raises(LimitError, match="too many members"):
+        world.extract(limits=Limits(members=100))
+
+
+def test_extension_headers_are_counted_too(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put_layers(tar(GOOD, pax({"comment": "x"}, b"g") * 400, GOOD))
     with pytest.raises(LimitError, match="too many members"):
         world.extract(limits=Limits(members=100))
 

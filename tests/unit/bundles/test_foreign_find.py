@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from backports import zstd
 
+from bundles import oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError, UsageError
 from bundles.foreign.find import find_image
 from bundles.foreign.model import FoundImage
+from bundles.jsontext import encode_canonical
 from bundles.reference import Reference
 from bundles.region import Region
+from bundles.sealed.documents import make_config, make_manifest
+from bundles.sealed.layout import SealedImage, lay_out
 from tests.support import tars
 from tests.support.foreign import AMD64, NAME, World
 from tests.support.tars import ELF_AMD64, member, tar
@@ -138,6 +142,44 @@ def test_a_digest_reference_finds_the_manifest(tmp_path: Path) -> None:
     assert find(world, f"rancher/rke2-runtime@{digest}").archive.name == "runtime.tar"
     with pytest.raises(MissingError):
         find(world, f"rancher/other@{digest}")
+
+
+@pytest.mark.parametrize("keep_index", [False, True])
+def test_a_sealed_archive_is_read_too(keep_index: bool, tmp_path: Path) -> None:
+    stored = zstd.compress(LAYER)
+    config = make_config(platform=AMD64, created=0, layers=[(Digest.of(LAYER), "bin")])
+    described = oci.Descriptor(media_type=oci.LAYER_ZSTD, digest=Digest.of(stored), size=len(stored))
+    manifest = make_manifest(config, [described])
+    target = oci.Descriptor(media_type=oci.MANIFEST, digest=Digest.of(manifest), size=len(manifest))
+    index = encode_canonical(oci.Index(schema_version=2, manifests=[target])) if keep_index else None
+    layout = lay_out(
+        [
+            SealedImage(reference=Reference.parse(name), manifest=manifest, config=config, index=index)
+            for name in (NAME, NAME + "-second")
+        ],
+        mtime=0,
+    )
+    parts = []
+    for item in layout.entries:
+        body = stored if item.content is None else item.content
+        parts.append(layout.header(item) + tars.padded(body))
+    world = World(tmp_path)
+    world.put(tar(*parts))
+    found = find(world)
+    assert found.identity == Digest.of(manifest) and found.layers[0].digest == Digest.of(stored)
+    assert [file.path for file in world.extract(NAME + "-second").files] == ["/bin/kubelet"]
+
+
+def test_a_small_index_that_names_a_large_one_often_is_bounded(tmp_path: Path) -> None:
+    files = tars.documents(IMAGE, [NAME])
+    inner = tars.dump({"schemaVersion": 2, "manifests": [], "annotations": {"x": "y" * (1 << 20)}})
+    files[f"blobs/sha256/{tars.sha256(inner)}"] = inner
+    outer = {**tars.entry(inner, NAME), "mediaType": "application/vnd.oci.image.index.v1+json"}
+    files["index.json"] = tars.dump({"schemaVersion": 2, "manifests": [outer] * 10_000})
+    world = World(tmp_path)
+    world.put(tars.archive(files))
+    with pytest.raises(MissingError, match="too many indexes"):
+        find(world)
 
 
 def test_no_byte_of_an_uncompressed_layer_is_read_to_find_an_image(
