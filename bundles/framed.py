@@ -167,7 +167,8 @@ class ZstdLayer:
         while (size := _frame_size(self._buffer)) is None:
             if len(self._buffer) > _MAX_COMPRESSED_FRAME or not self._fill():
                 raise FormatError("damaged zstd frame", where=self._where)
-        frame = bytes(self._buffer[:size])
+        with memoryview(self._buffer) as view:
+            frame = bytes(view[:size])  # one copy; a slice of the buffer itself would be two
         del self._buffer[:size]
         return self._pool.submit(_whole_frame, frame, header.content or 0, self._where), size
 

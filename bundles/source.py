@@ -99,7 +99,7 @@ class FolderSource:
             raise LimitError("folders nested too deeply", where=f"{self.where}/{prefix}")
         names = sorted(os.listdir(fd))
         if not names and prefix:
-            raise FormatError("an empty folder in a bundle", where=f"{self.where}/{prefix}")
+            found.append(prefix)  # `lists/`: no index lists that, and a file missing from it is told first
         for name in names:
             path = prefix + name
             mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
