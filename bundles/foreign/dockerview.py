@@ -20,7 +20,7 @@ _MAX_TAGS: Final = 20_000  # of all images
 
 def read(archive: OpenArchive) -> list[StoredImage] | None:
     """The images of manifest.json in order; None when the archive has none. Raises FormatError."""
-    if MANIFEST not in archive.contents.files:
+    if not archive.contents.has(MANIFEST, archive.where):
         return None
     where = f"{archive.where}: {MANIFEST}"
     documents = jsontext.decode(archive.document(MANIFEST), list[oci.DockerImage], where=where)

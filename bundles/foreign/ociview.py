@@ -26,7 +26,7 @@ _MAX_DESCRIPTORS: Final = 20_000
 
 def read(archive: OpenArchive) -> list[StoredImage] | None:
     """The images below index.json, each manifest once with all its names; None when there is no index.json."""
-    if INDEX not in archive.contents.files:
+    if not archive.contents.has(INDEX, archive.where):
         return None
     index = jsontext.decode(archive.document(INDEX), oci.Index, where=f"{archive.where}: {INDEX}")
     configs = ConfigReader(archive)

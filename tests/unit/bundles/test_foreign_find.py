@@ -389,6 +389,14 @@ CONTRADICTIONS: dict[str, tuple[bytes, str]] = {
     "device": (tar(tars.header("manifest.json", typeflag=b"3")), "links and special"),
     "symlink that leaves the archive": (tar(tars.symlink("manifest.json", "../../etc/passwd")), "leaves the archive"),
     "absolute symlink": (tar(tars.symlink("manifest.json", "/etc/passwd")), "leaves the archive"),
+    "manifest.json that is a link": (
+        tar(member("a", b"[]"), tars.symlink("manifest.json", "a")),
+        "must be a regular file",
+    ),
+    "config with an escape sequence for a platform": (
+        tars.new_docker(tars.image(LAYER, arch="amd64\x1b[2J"), NAME),
+        "not a platform",
+    ),
     "sparse member": (tar(tars.header("x", typeflag=b"S")), "sparse"),
     "truncated": (tars.new_docker(IMAGE, NAME)[:-1024], "truncated"),
     "trailing garbage": (tars.new_docker(IMAGE, NAME) + b"x" * 512, "after the end"),
