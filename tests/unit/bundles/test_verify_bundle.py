@@ -144,7 +144,7 @@ def test_a_fifo_is_refused_and_does_not_block(bundle: Path) -> None:
 
 def test_an_empty_folder_is_refused(bundle: Path) -> None:
     (bundle / "more").mkdir()
-    with pytest.raises(FormatError, match="not listed in .*: more/"):
+    with pytest.raises(FormatError, match=r"not listed in .*: more/"):
         verify_bundle(bundle, INSECURE)
 
 
