@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "bundles": {"cryptography", "backports", "msgspec", "urllib3"},
     "builder": {"bundles", "backports", "msgspec", "yaml", "click", "rich", "elftools"},
-    "runtime": {"bundles", "msgspec", "yaml", "click", "aiohttp"},
+    "runtime": {"bundles", "cryptography", "msgspec", "yaml", "click", "aiohttp"},
 }
 SUBPROCESS_DOORS = {"builder.process", "runtime.process"}
 # Values, rules and plans: bytes and facts in, values out.

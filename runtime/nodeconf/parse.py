@@ -26,7 +26,7 @@ from runtime.nodeconf.model import (
     Taint,
     Token,
 )
-from runtime.nodeconf.read import Setting, Settings
+from runtime.nodeconf.settings import Setting, Settings
 from runtime.nodepaths import NodePaths
 
 T = TypeVar("T")

@@ -5,8 +5,7 @@ a later file replaces a key, `key+` appends. Scalars stay text as typed: YAML's 
 counts. What differs: a key twice in one file is an error here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,22 +13,12 @@ import yaml
 
 from bundles.errors import Problem, ProblemsError, UsageError
 from bundles.files import os_errors
+from runtime.nodeconf.settings import Setting, merge
 
 DEFAULT_CONFIG: Final = Path("/etc/rancher/rke2/config.yaml")
 _MAX_CONFIG: Final = 1 << 20  # bytes of one file
 _SUFFIXES: Final = (".yaml", ".yml")
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """The values of one key as text; `where` is `file:line` or the flag."""
-
-    values: tuple[str, ...]
-    where: str
-
-
-Settings = Mapping[str, Setting]
 
 
 def read_settings(config: Path, *, required: bool) -> dict[str, Setting]:
@@ -49,17 +38,6 @@ def read_settings(config: Path, *, required: bool) -> dict[str, Setting]:
     if problems:
         raise ProblemsError(config, problems)
     return settings
-
-
-def merge(before: Settings, after: Settings) -> dict[str, Setting]:
-    """Later settings over earlier ones; `key+` appends to what is there."""
-    merged = dict(before)
-    for key, setting in after.items():
-        name = key.removesuffix("+")
-        if key != name and (earlier := merged.get(name)) is not None:
-            setting = Setting((*earlier.values, *setting.values), setting.where)
-        merged[name] = setting
-    return merged
 
 
 def parse_text(text: str, where: str, problems: list[Problem]) -> dict[str, Setting]:
@@ -94,15 +72,6 @@ def _values(node: yaml.Node) -> tuple[str, ...] | None:
     if isinstance(node, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in node.value):
         return tuple(item.value for item in node.value)
     return None
-
-
-def from_flags(flags: Iterable[tuple[str, str]]) -> dict[str, Setting]:
-    """Command line flags by key -> settings that are merged last."""
-    settings: dict[str, Setting] = {}
-    for key, value in flags:
-        earlier = settings[key].values if key in settings else ()
-        settings[key] = Setting((*earlier, value), f"--{key}")
-    return settings
 
 
 def _dropins(folder: Path) -> Iterator[Path]:

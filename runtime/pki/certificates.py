@@ -55,55 +55,58 @@ def make_authority(authority: Authority, key: Key, *, now: datetime, serial: byt
 
 
 def make_leaf(
-    leaf: Leaf, public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, signer: Signer, *, now: datetime, serial: bytes
+    leaf: Leaf,
+    public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    signer: Signer,
+    *,
+    now: datetime,
+    serial: bytes,
 ) -> x509.Certificate:
     """A certificate of `leaf` for `public_key`; it never outlives its authority."""
     ends = min(now + LEAF_LIFE, signer.certificate.not_valid_after_utc)
-    usages = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.server else []
-    usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if leaf.client else []
     identifier = _extension(signer.certificate, x509.SubjectKeyIdentifier)
     if identifier is None:
         raise FormatError("an authority without a subject key identifier", where=leaf.authority.path)
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    signed_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     builder = (
         _builder(_subject(leaf.common_name, leaf.organization), signer.certificate.subject, public_key, serial)
         .not_valid_before(min(now, ends) - BACKDATED)
         .not_valid_after(ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .add_extension(issuer, critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_usages(leaf)), critical=False)
+        .add_extension(signed_by, critical=False)
     )
     if alternatives := [*map(x509.DNSName, leaf.names), *map(_address, leaf.addresses)]:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     return builder.sign(signer.key, hashes.SHA256())
 
 
-def reason_to_renew(certificate: x509.Certificate, leaf: Leaf, key: Key, signer: Signer, now: datetime) -> str:
+def reason_to_renew(
+    certificate: x509.Certificate, leaf: Leaf, key: Key, issuer: x509.Certificate, now: datetime
+) -> str:
     """Why a certificate must be made anew, in words; empty when it is as it must be.
 
     Names beyond the wanted ones are no reason, as in k3s: a name that is taken out of the configuration goes with the
-    next renewal.
+    next renewal. One that ends with its authority cannot be made to last longer.
     """
     if certificate.public_key() != key.public_key():
         return "its key is another one"
     try:
-        certificate.verify_directly_issued_by(signer.certificate)
+        certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
         return "its authority has changed"
     if certificate.subject != _subject(leaf.common_name, leaf.organization):
         return "its subject has changed"
     if missing := [name for name in (*leaf.names, *leaf.addresses) if name not in _names(certificate)]:
         return f"it lacks {', '.join(missing)}"
-    wanted = {ExtendedKeyUsageOID.SERVER_AUTH} if leaf.server else set()
-    wanted |= {ExtendedKeyUsageOID.CLIENT_AUTH} if leaf.client else set()
     usage = _extension(certificate, x509.ExtendedKeyUsage)
-    if usage is None or set(usage) != wanted:
+    if usage is None or set(usage) != set(_usages(leaf)):
         return "its usages have changed"
-    ends = min(certificate.not_valid_after_utc, signer.certificate.not_valid_after_utc)
-    if now >= ends - RENEW_BEFORE and certificate.not_valid_after_utc < signer.certificate.not_valid_after_utc:
-        return f"it ends on {certificate.not_valid_after_utc:%Y-%m-%d}"
-    return ""
+    if now < certificate.not_valid_before_utc:
+        return f"it begins on {certificate.not_valid_before_utc:%Y-%m-%d}"
+    ends = certificate.not_valid_after_utc
+    return f"it ends on {ends:%Y-%m-%d}" if now >= ends - RENEW_BEFORE and ends < issuer.not_valid_after_utc else ""
 
 
 def read_chain(data: bytes, where: object) -> tuple[x509.Certificate, ...]:
@@ -168,6 +171,11 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _usages(leaf: Leaf) -> list[x509.ObjectIdentifier]:
+    server = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.server else []
+    return server + ([ExtendedKeyUsageOID.CLIENT_AUTH] if leaf.client else [])
 
 
 def _address(text: str) -> x509.IPAddress:

@@ -79,9 +79,7 @@ def _clients() -> tuple[Leaf, ...]:
         _client("client-controller", "system:kube-controller-manager"),
         _client("client-scheduler", "system:kube-scheduler"),
         _client("client-kube-apiserver", "system:apiserver", MASTERS),
-        Leaf(
-            path="client-auth-proxy", authority=REQUEST_HEADER_CA, common_name="system:auth-proxy", client=True
-        ),
+        Leaf(path="client-auth-proxy", authority=REQUEST_HEADER_CA, common_name="system:auth-proxy", client=True),
     )
 
 
