@@ -80,7 +80,7 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Any]:
 
 def render(found: dict[str, Any]) -> str:
     """`diff`'s values -> text for people, without a last newline."""
-    return "no difference" if found["same"] else "\n".join(_lines(found))
+    return "the same bundle" if found["same"] else "\n".join(_lines(found))
 
 
 def _lines(found: dict[str, Any]) -> Iterable[str]:

@@ -97,4 +97,4 @@ def test_a_bundle_does_not_differ_from_itself(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
     pack(bundle, tmp_path / "b.sealift")
     found = diff(bundle, tmp_path / "b.sealift")
-    assert found["same"] and found["blobs"]["bytes_new"] == 0 and render_diff(found) == "no difference"
+    assert found["same"] and found["blobs"]["bytes_new"] == 0 and render_diff(found) == "the same bundle"
