@@ -1,7 +1,7 @@
 """What changed between two bundles, and how much of the new one is new: by digest, never by name.
 
 Frames have no digests in the index; a frame counts as carried over when its blob is not new. A delta that carries
-single frames can do better than `bytes_new` says.
+single frames can do better than `new_bytes` says.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,10 @@ def _read(path: Path) -> BundleIndex:
 
 
 def compare(old: BundleIndex, new: BundleIndex) -> dict[str, Any]:
-    """Two indexes -> what changed. Pure. Each of images, charts and files has `added`, `removed` and `changed`."""
+    """Two indexes -> what changed. Pure. Each of images, charts and files has `added`, `removed` and `changed`.
+
+    `carry`: blobs and their bytes that who has the old bundle needs, has, and needs no more. Sizes in bytes.
+    """
     fields = {
         name: [getattr(old, name), getattr(new, name)] for name in _FIELDS if getattr(old, name) != getattr(new, name)
     }
@@ -50,13 +53,13 @@ def compare(old: BundleIndex, new: BundleIndex) -> dict[str, Any]:
         "files": _changes(
             {file.path: str(file.sha256) for file in old.files}, {file.path: str(file.sha256) for file in new.files}
         ),
-        "blobs": {
-            "kept": len(had.keys() & has.keys()),
-            "added": len(has.keys() - had.keys()),
-            "removed": len(had.keys() - has.keys()),
-            "bytes_kept": sum(has[digest] for digest in has.keys() & had.keys()),
-            "bytes_new": sum(has[digest] for digest in has.keys() - had.keys()),
-            "bytes_removed": sum(had[digest] for digest in had.keys() - has.keys()),
+        "carry": {
+            "new_blobs": len(has.keys() - had.keys()),
+            "new_bytes": sum(has[digest] for digest in has.keys() - had.keys()),
+            "kept_blobs": len(had.keys() & has.keys()),
+            "kept_bytes": sum(has[digest] for digest in has.keys() & had.keys()),
+            "gone_blobs": len(had.keys() - has.keys()),
+            "gone_bytes": sum(had[digest] for digest in had.keys() - has.keys()),
         },
         "size": [_size(old), _size(new)],
     }
@@ -91,7 +94,7 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         yield from (f"+ {kind[:-1]} {name}  {value}" for name, value in changes["added"].items())
         yield from (f"- {kind[:-1]} {name}  {value}" for name, value in changes["removed"].items())
         yield from (f"~ {kind[:-1]} {name}  {was} -> {now}" for name, (was, now) in changes["changed"].items())
-    blobs, (before, after) = found["blobs"], found["size"]
+    carry, (before, after) = found["carry"], found["size"]
     yield f"  size: {human_bytes(before)} -> {human_bytes(after)}"
-    kept, new = human_bytes(blobs["bytes_kept"]), human_bytes(blobs["bytes_new"])
-    yield f"  blobs: {blobs['kept']} kept ({kept}), {blobs['added']} new ({new}), {blobs['removed']} gone"
+    kept, new = human_bytes(carry["kept_bytes"]), human_bytes(carry["new_bytes"])
+    yield f"  blobs: {carry['new_blobs']} to carry ({new}), {carry['kept_blobs']} kept ({kept}), {carry['gone_blobs']} gone"

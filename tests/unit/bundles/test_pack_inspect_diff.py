@@ -87,8 +87,8 @@ def test_diff_counts_new_bytes_by_digest(tmp_path: Path) -> None:
     # The pause image is the same under another tag: its blobs do not travel again.
     had = {blob.digest for archive in index_of(old).archives for blob in archive.blobs}
     has = {blob.digest: blob.size for archive in index_of(new).archives for blob in archive.blobs}
-    assert found["blobs"]["bytes_new"] == sum(size for digest, size in has.items() if digest not in had) > 0
-    assert found["blobs"]["kept"] == len(had & has.keys()) >= 3
+    assert found["carry"]["new_bytes"] == sum(size for digest, size in has.items() if digest not in had) > 0
+    assert found["carry"]["kept_blobs"] == len(had & has.keys()) >= 3
     assert "v1.34.5" in render_diff(found)
     json.dumps(found)
 
@@ -97,4 +97,4 @@ def test_a_bundle_does_not_differ_from_itself(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
     pack(bundle, tmp_path / "b.sealift")
     found = diff(bundle, tmp_path / "b.sealift")
-    assert found["same"] and found["blobs"]["bytes_new"] == 0 and render_diff(found) == "the same bundle"
+    assert found["same"] and found["carry"]["new_bytes"] == 0 and render_diff(found) == "the same bundle"
