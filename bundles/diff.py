@@ -97,4 +97,5 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
     carry, (before, after) = found["carry"], found["size"]
     yield f"  size: {human_bytes(before)} -> {human_bytes(after)}"
     kept, new = human_bytes(carry["kept_bytes"]), human_bytes(carry["new_bytes"])
-    yield f"  blobs: {carry['new_blobs']} to carry ({new}), {carry['kept_blobs']} kept ({kept}), {carry['gone_blobs']} gone"
+    gone = carry["gone_blobs"]
+    yield f"  blobs: {carry['new_blobs']} to carry ({new}), {carry['kept_blobs']} kept ({kept}), {gone} gone"
