@@ -28,6 +28,8 @@ PURE = {
     "bundles.jsontext",
     "bundles.oci",
     "bundles.index",
+    "bundles.consistency",
+    "bundles.sums",
     "bundles.ustar",
     "bundles.layers.members",
     "bundles.layers.model",
