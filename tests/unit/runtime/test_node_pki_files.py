@@ -3,19 +3,18 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundles.errors import SealiftError
-from runtime.entropy import SystemEntropy
 from runtime.nodeconf.model import NodeConfig
-from runtime.pki.ensure import Outcome, ensure_agent_pki, ensure_server_pki
-from tests.support.nodes import NOW, node_config
+from tests.support.nodes import NOW, FewKeys, node_config
+from tests.support.nodes import ensure_pki as ensure
 
 CHAINS = {
     "client-ca": [
@@ -34,15 +33,6 @@ CHAINS = {
     "etcd/server-ca": ["etcd/server-client", "etcd/client"],
     "etcd/peer-ca": ["etcd/peer-server-client"],
 }
-
-
-class FewKeys(SystemEntropy):
-    """One RSA key for all tests: making one takes longer than all the rest."""
-
-    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-    def token_key(self) -> rsa.RSAPrivateKey:
-        return self.rsa_key
 
 
 class Crash(Exception):
@@ -67,14 +57,6 @@ class CrashingAfter(FewKeys):
     def signing_key(self) -> ec.EllipticCurvePrivateKey:
         self._use()
         return super().signing_key()
-
-
-def ensure(node: NodeConfig, now: datetime = NOW, entropy: SystemEntropy | None = None) -> Outcome:
-    outcome = Outcome()
-    source = entropy or FewKeys()
-    signers = ensure_server_pki(node, now=now, entropy=source, outcome=outcome)
-    ensure_agent_pki(node, signers, now=now, entropy=source, outcome=outcome)
-    return outcome
 
 
 def contents(folder: Path) -> dict[str, bytes]:
