@@ -19,6 +19,7 @@ from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.sealed.layout import SealedImage, SealedLayout, index_blobs, lay_out
 from bundles.sealed.write import WrittenArchive, write_archive
+from bundles.sums import sums_text
 
 RUNTIME_ARCHIVE = "rke2-runtime"
 
@@ -103,8 +104,8 @@ def write_bundle(spec: BundleSpec, folder: Path, store: Store, *, workers: int) 
     written = [_write_archive(plan, folder, store, workers) for plan in archives]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
     document = describe(spec, list(zip(archives, written, strict=True)), lists)
-    write_atomic(folder / index.INDEX_NAME, index.encode(document))
-    write_atomic(folder / index.sums_name(document.platform), sums_text(document).encode())
+    digest = write_atomic(folder / index.INDEX_NAME, index.encode(document))
+    write_atomic(folder / index.sums_name(document.platform), sums_text(document, digest).encode())
     if not lists:
         (folder / "lists").rmdir()
     fsync_directory(folder)
@@ -150,14 +151,6 @@ def describe(
         charts=list(spec.charts),
         files=list(files),
     )
-
-
-def sums_text(document: BundleIndex) -> str:
-    """The checksum file's text: every listed file and bundle.json, by name, as `sha256sum -c` reads it."""
-    rows = {index.INDEX_NAME: Digest.of(index.encode(document))}
-    rows |= {archive.path: archive.sha256 for archive in document.archives}
-    rows |= {file.path: file.sha256 for file in document.files}
-    return "".join(f"{digest.hex}  {path}\n" for path, digest in sorted(rows.items()))
 
 
 def _write_archive(plan: ArchivePlan, folder: Path, store: Store, workers: int) -> WrittenArchive:

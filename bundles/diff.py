@@ -1,99 +1,101 @@
-"""What differs between two bundles, and how many bytes of the new one are new to whoever has the old one.
+"""What changed between two bundles, and how much of the new one is new: by digest, never by name.
 
-Only the two indexes are read. A layer that changed is compared frame by frame where both indexes list frames: a frame
-that depends on nothing but its content has the same compressed and content size at the same place in a run of frames;
-sizes alone are a hint, so bytes counted that way are called an estimate.
+Frames have no digests in the index; a frame counts as carried over when its blob is not new. A delta that carries
+single frames can do better than `new_bytes` says.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bundles.index import Blob, BundleIndex
-from bundles.inspect import read_index
+from bundles import index
+from bundles.digest import Digest
+from bundles.index import BundleIndex
+from bundles.source import open_source
 from bundles.talk import human_bytes
+
+_FIELDS = ("name", "version", "flavour", "sequence", "created", "expires", "platform")
 
 
 def diff(old: Path, new: Path) -> dict[str, Any]:
-    """Two bundles (folders or `.sealift` files) -> JSON-able differences; see `compare`."""
-    return compare(read_index(old), read_index(new))
+    """Two bundles (folders or `.sealift` files) -> JSON-able values; raises MissingError, FormatError."""
+    return compare(_read(old), _read(new))
+
+
+def _read(path: Path) -> BundleIndex:
+    with open_source(path) as source:
+        data, _ = source.envelope()
+        return index.decode(data, where=f"{source.where}: {index.INDEX_NAME}")
 
 
 def compare(old: BundleIndex, new: BundleIndex) -> dict[str, Any]:
-    """Two indexes -> `same`, `images`, `charts`, `files` (added, removed, changed) and `carry` (bytes)."""
-    parts = {
-        "images": (
+    """Two indexes -> what changed. Pure. Each of images, charts and files has `added`, `removed` and `changed`.
+
+    `carry`: blobs and their bytes that who has the old bundle needs, has, and needs no more. Sizes in bytes.
+    """
+    fields = {
+        name: [getattr(old, name), getattr(new, name)] for name in _FIELDS if getattr(old, name) != getattr(new, name)
+    }
+    if old.runtime.reference != new.runtime.reference:
+        fields["runtime"] = [old.runtime.reference, new.runtime.reference]
+    had, has = _blobs(old), _blobs(new)
+    return {
+        "same": old == new,
+        "fields": fields,
+        "images": _changes(
             {image.reference: str(image.digest) for image in old.images},
             {image.reference: str(image.digest) for image in new.images},
         ),
-        "charts": (
+        "charts": _changes(
             {chart.name: f"{chart.version} {chart.sha256}" for chart in old.charts},
             {chart.name: f"{chart.version} {chart.sha256}" for chart in new.charts},
         ),
-        "files": (
-            {file.path: str(file.sha256) for file in old.files},
-            {file.path: str(file.sha256) for file in new.files},
+        "files": _changes(
+            {file.path: str(file.sha256) for file in old.files}, {file.path: str(file.sha256) for file in new.files}
         ),
-    }
-    changes = {name: _changes(before, after) for name, (before, after) in parts.items()}
-    return {
-        "old": f"{old.name} {old.version}",
-        "new": f"{new.name} {new.version}",
-        "same": old == new,
-        **changes,
-        "carry": _carry(old, new),
+        "carry": {
+            "new_blobs": len(has.keys() - had.keys()),
+            "new_bytes": sum(has[digest] for digest in has.keys() - had.keys()),
+            "kept_blobs": len(had.keys() & has.keys()),
+            "kept_bytes": sum(has[digest] for digest in has.keys() & had.keys()),
+            "gone_blobs": len(had.keys() - has.keys()),
+            "gone_bytes": sum(had[digest] for digest in had.keys() - has.keys()),
+        },
+        "size": [_size(old), _size(new)],
     }
 
 
-def render(found: Mapping[str, Any]) -> str:
-    """Differences -> lines to read."""
-    if found["same"]:
-        return f"{found['old']}: the same bundle"
-    lines = [f"{found['old']} -> {found['new']}"]
-    for kind in ("images", "charts", "files"):
-        change = found[kind]
-        lines += [f"  + {kind[:-1]} {name}" for name in change["added"]]
-        lines += [f"  - {kind[:-1]} {name}" for name in change["removed"]]
-        lines += [f"  ~ {kind[:-1]} {name}: {row['old']} -> {row['new']}" for name, row in change["changed"].items()]
-    carry = found["carry"]
-    lines.append(
-        f"  blobs: {human_bytes(carry['shared_bytes'])} shared, {human_bytes(carry['new_bytes'])} new"
-        f" (about {human_bytes(carry['new_frame_bytes'])} counted by frames)"
-    )
-    return "\n".join(lines)
+def _blobs(document: BundleIndex) -> dict[Digest, int]:
+    return {blob.digest: blob.size for archive in document.archives for blob in archive.blobs}
+
+
+def _size(document: BundleIndex) -> int:
+    return sum(item.size for item in document.archives) + sum(item.size for item in document.files)
 
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "added": sorted(new.keys() - old.keys()),
-        "removed": sorted(old.keys() - new.keys()),
-        "changed": {
-            name: {"old": old[name], "new": new[name]} for name in sorted(old) if new.get(name, old[name]) != old[name]
-        },
+        "added": {name: new[name] for name in sorted(new.keys() - old.keys())},
+        "removed": {name: old[name] for name in sorted(old.keys() - new.keys())},
+        "changed": {name: [old[name], new[name]] for name in sorted(old.keys() & new.keys()) if old[name] != new[name]},
     }
 
 
-def _carry(old: BundleIndex, new: BundleIndex) -> dict[str, int]:
-    before, after = _blobs(old), _blobs(new)
-    shared = sum(blob.size for digest, blob in after.items() if digest in before)
-    missing = [blob for digest, blob in after.items() if digest not in before]
-    known = Counter(frame for blob in before.values() for frame in blob.frames or ())
-    frame_bytes = 0
-    for blob in missing:
-        framed = sum(size for size, _ in blob.frames or ())
-        frame_bytes += blob.size - framed
-        for frame in blob.frames or ():
-            if known[frame]:
-                known[frame] -= 1
-            else:
-                frame_bytes += frame[0]
-    return {
-        "shared_bytes": shared,
-        "new_bytes": sum(blob.size for blob in missing),
-        "new_frame_bytes": frame_bytes,
-    }
+def render(found: dict[str, Any]) -> str:
+    """`diff`'s values -> text for people, without a last newline."""
+    return "the same bundle" if found["same"] else "\n".join(_lines(found))
 
 
-def _blobs(document: BundleIndex) -> dict[str, Blob]:
-    return {str(blob.digest): blob for archive in document.archives for blob in archive.blobs}
+def _lines(found: dict[str, Any]) -> Iterable[str]:
+    for name, (before, after) in found["fields"].items():
+        yield f"  {name}: {before} -> {after}"
+    for kind in ("images", "charts", "files"):
+        changes = found[kind]
+        yield from (f"+ {kind[:-1]} {name}  {value}" for name, value in changes["added"].items())
+        yield from (f"- {kind[:-1]} {name}  {value}" for name, value in changes["removed"].items())
+        yield from (f"~ {kind[:-1]} {name}  {was} -> {now}" for name, (was, now) in changes["changed"].items())
+    carry, (before, after) = found["carry"], found["size"]
+    yield f"  size: {human_bytes(before)} -> {human_bytes(after)}"
+    kept, new = human_bytes(carry["kept_bytes"]), human_bytes(carry["new_bytes"])
+    gone = carry["gone_blobs"]
+    yield f"  blobs: {carry['new_blobs']} to carry ({new}), {carry['kept_blobs']} kept ({kept}), {gone} gone"

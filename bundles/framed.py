@@ -30,7 +30,7 @@ _MAX_HEADER: Final = 18  # bytes of the longest frame header, magic included
 # A frame that does not compress grows by 3 bytes for each 128 KiB block, plus header and checksum.
 _MAX_COMPRESSED_FRAME: Final = MAX_FRAME + (MAX_FRAME >> 12) + 1024
 _PIECE: Final = 1 << 20  # bytes of content at a time from streams
-_AHEAD: Final = 3  # frames in flight: at most 16 MiB each
+_AHEAD: Final = 2  # frames in flight for one layer: at most 16 MiB each
 
 Content = Iterator[bytes]
 
@@ -167,7 +167,8 @@ class ZstdLayer:
         while (size := _frame_size(self._buffer)) is None:
             if len(self._buffer) > _MAX_COMPRESSED_FRAME or not self._fill():
                 raise FormatError("damaged zstd frame", where=self._where)
-        frame = bytes(self._buffer[:size])
+        with memoryview(self._buffer) as view:
+            frame = bytes(view[:size])  # one copy; a slice of the buffer itself would be two
         del self._buffer[:size]
         return self._pool.submit(_whole_frame, frame, header.content or 0, self._where), size
 

@@ -142,6 +142,8 @@ def stage(
         _say("warning: this bundle has expired")
     if report.before is not None and report.before != report.bundle:
         _say(f"replaces {report.before}, which stays kept")
+    if not (report.copied or report.linked or report.retired):
+        _say("already staged: nothing changed")
     for verb, names in (("linked", report.linked), ("retired", report.retired)):
         for name in names:
             _say(f"{verb} agent/images/{name}")

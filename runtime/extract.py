@@ -83,6 +83,8 @@ def extract(
     Raises MissingError when no archive has the image, FormatError for damage, UsageError for an unusable reference,
     SealiftError when other bytes stand under the same key, or when the filesystem refuses.
     """
+    if not layout.data.is_dir():
+        raise MissingError("no such data directory", where=layout.data, hint="stage a bundle first")
     _refuse_real_bin(layout)
     with exclusive(layout, say):
         sweep((layout.ours, layout.data, layout.versions, layout.server))

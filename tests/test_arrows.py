@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "bundles": {"cryptography", "backports", "msgspec", "urllib3"},
     "builder": {"bundles", "backports", "msgspec", "yaml", "click", "rich", "elftools"},
-    "runtime": {"bundles", "msgspec", "yaml", "click", "aiohttp"},
+    "runtime": {"bundles", "cryptography", "msgspec", "yaml", "click", "aiohttp"},
 }
 SUBPROCESS_DOORS = {"builder.process", "runtime.process"}
 # Values, rules and plans: bytes and facts in, values out.
@@ -28,6 +28,8 @@ PURE = {
     "bundles.jsontext",
     "bundles.oci",
     "bundles.index",
+    "bundles.consistency",
+    "bundles.sums",
     "bundles.ustar",
     "bundles.layers.members",
     "bundles.layers.model",
@@ -40,6 +42,29 @@ PURE = {
     "builder.recipe.model",
     "builder.sources.aptlists",
     "builder.sources.gomod",
+    "runtime.arguments",
+    "runtime.configs.apiserver",
+    "runtime.configs.containerd",
+    "runtime.configs.etcd",
+    "runtime.configs.kubelet",
+    "runtime.kubeconfig",
+    "runtime.nodeconf.keys",
+    "runtime.nodeconf.model",
+    "runtime.nodeconf.parse",
+    "runtime.nodeconf.settings",
+    "runtime.nodepaths",
+    "runtime.pki.certificates",
+    "runtime.pki.plan",
+    "runtime.staticpods.apiserver",
+    "runtime.staticpods.controllers",
+    "runtime.staticpods.etcd",
+    "runtime.staticpods.helm",
+    "runtime.staticpods.model",
+    "runtime.staticpods.proxy",
+    "runtime.staticpods.render",
+    "runtime.staticpods.resources",
+    "runtime.staticpods.scheduler",
+    "runtime.yamltext",
 }
 DOORS = {"os", "io", "shutil", "tempfile", "socket", "ssl", "http", "urllib", "subprocess", "time", "random", "secrets"}
 

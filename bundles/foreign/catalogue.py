@@ -33,6 +33,12 @@ class Contents:
     links: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
 
+    def has(self, name: str, where: str) -> bool:
+        """Whether there is a regular file of this name; a link or directory in its place raises FormatError."""
+        if name in self.links or name in self.folders:
+            raise FormatError("must be a regular file", where=where, got=name)
+        return name in self.files
+
     def resolve(self, name: str, where: str) -> str:
         """`name`, or the file that a link of that name points at, one step far; raises FormatError.
 

@@ -7,7 +7,7 @@ from bundles import jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError
 from bundles.foreign.catalogue import OpenArchive
-from bundles.foreign.images import StoredImage, StoredLayer, bound_layers, read_config
+from bundles.foreign.images import ConfigReader, StoredImage, StoredLayer
 from bundles.reference import Reference
 
 MANIFEST: Final = "manifest.json"
@@ -15,28 +15,29 @@ _BLOB: Final = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 # docker writes HEX.json, crane sha256:HEX, others blobs/sha256/HEX: each says what the bytes must hash to.
 _CONFIG: Final = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
 _MAX_IMAGES: Final = 2_000
-_MAX_TAGS: Final = 1_000
+_MAX_TAGS: Final = 20_000  # of all images
 
 
 def read(archive: OpenArchive) -> list[StoredImage] | None:
     """The images of manifest.json in order; None when the archive has none. Raises FormatError."""
-    if MANIFEST not in archive.contents.files:
+    if not archive.contents.has(MANIFEST, archive.where):
         return None
     where = f"{archive.where}: {MANIFEST}"
     documents = jsontext.decode(archive.document(MANIFEST), list[oci.DockerImage], where=where)
     if len(documents) > _MAX_IMAGES:
         raise LimitError("too many images", where=where, got=len(documents), want=f"<= {_MAX_IMAGES}")
-    return [_image(archive, document, where) for document in documents]
+    if sum(len(document.RepoTags or []) for document in documents) > _MAX_TAGS:
+        raise LimitError("too many tags", where=where, want=f"<= {_MAX_TAGS}")
+    configs = ConfigReader(archive)
+    return [_image(archive, configs, document, where) for document in documents]
 
 
-def _image(archive: OpenArchive, document: oci.DockerImage, where: str) -> StoredImage:
-    data = archive.document(archive.contents.resolve(document.Config, where))
-    digest = Digest.of(data)
+def _image(archive: OpenArchive, configs: ConfigReader, document: oci.DockerImage, where: str) -> StoredImage:
+    member = archive.contents.resolve(document.Config, where)
+    digest, platform, diff_ids = configs.read(member, len(document.Layers), where)
     told = _CONFIG.fullmatch(document.Config)
     if told and told[1] != digest.hex:
         raise FormatError("config with a wrong digest", where=where, got=digest, want=told[1])
-    platform, diff_ids = read_config(data, f"{archive.where}: {document.Config}")
-    bound_layers(len(document.Layers), diff_ids, where)
     pairs = zip(document.Layers, diff_ids, strict=True)
     layers = tuple(_layer(archive, document, name, diff_id, where) for name, diff_id in pairs)
     return StoredImage(
@@ -51,8 +52,6 @@ def _image(archive: OpenArchive, document: oci.DockerImage, where: str) -> Store
 
 def _names(tags: list[str], where: str) -> frozenset[str]:
     """RepoTags, normalised; one malformed tag spoils the archive, as it does for RKE2."""
-    if len(tags) > _MAX_TAGS:
-        raise LimitError("too many tags", where=where, got=len(tags), want=f"<= {_MAX_TAGS}")
     names = []
     for tag in tags:
         try:

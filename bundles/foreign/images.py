@@ -4,17 +4,20 @@ Where both exist they must tell the same: RKE2 and docker read the one, containe
 says two things is two archives.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
 from bundles import jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError
-from bundles.foreign.catalogue import Span
+from bundles.foreign.catalogue import OpenArchive, Span
 from bundles.platform import Platform
 
-MAX_LAYERS = 512
+MAX_LAYERS: Final = 512
+MAX_ALL_LAYERS: Final = 50_000  # of all images of one archive
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,18 +51,47 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True):
     variant: str = ""
 
 
-def read_config(data: bytes, where: str) -> tuple[Platform, list[Digest]]:
-    """The bytes of a config -> platform and diff ids; raises FormatError."""
+class ConfigReader:
+    """Reads image configs of one archive, each only once, however many images name it."""
+
+    def __init__(self, archive: OpenArchive) -> None:
+        """Takes the open archive."""
+        self._archive = archive
+        self._known: dict[str, tuple[Digest, Platform, list[Digest]]] = {}
+        self._layers = 0
+
+    def read(self, member: str, layers: int, where: str) -> tuple[Digest, Platform, list[Digest]]:
+        """The config `member` of an image with so many `layers` -> its digest, platform and as many diff ids.
+
+        Raises FormatError, LimitError; `where` names the document that refers to it.
+        """
+        if member not in self._known:
+            self._known[member] = _read_config(self._archive.document(member), f"{self._archive.where}: {member}")
+        _, _, diff_ids = known = self._known[member]
+        self._layers += layers
+        if layers > MAX_LAYERS or self._layers > MAX_ALL_LAYERS:
+            raise LimitError("too many layers", where=where, got=layers, want=f"<= {MAX_LAYERS}")
+        if layers != len(diff_ids):
+            raise FormatError("the config names another number of layers", where=where, got=len(diff_ids), want=layers)
+        return known
+
+
+def _read_config(data: bytes, where: str) -> tuple[Digest, Platform, list[Digest]]:
     config = jsontext.decode(data, _Config, where=where)
-    if config.rootfs.type != "layers" or len(config.rootfs.diff_ids) > MAX_LAYERS:
-        raise FormatError("image config without a usable list of layers", where=where)
-    return Platform(os=config.os, architecture=config.architecture, variant=config.variant), config.rootfs.diff_ids
+    if config.rootfs.type != "layers":
+        raise FormatError("image config without a list of layers", where=where, got=repr(config.rootfs.type[:40]))
+    try:
+        platform = Platform.parse("/".join(part for part in (config.os, config.architecture, config.variant) if part))
+    except FormatError as exc:
+        raise FormatError(exc.message, where=where, got=exc.got, want=exc.want) from exc
+    return Digest.of(data), platform, config.rootfs.diff_ids
 
 
 def merged(docker: list[StoredImage] | None, layout: list[StoredImage] | None, where: str) -> list[StoredImage]:
     """Both views -> one; raises FormatError where they disagree or one of them contradicts itself."""
     if docker is None and layout is None:
         raise FormatError("neither manifest.json nor index.json: not an archive of images", where=where)
+    docker = _folded(docker) if docker is not None else None
     if docker is None or layout is None:
         images = docker if layout is None else layout
     else:
@@ -68,12 +100,24 @@ def merged(docker: list[StoredImage] | None, layout: list[StoredImage] | None, w
     return images or []
 
 
+def _folded(docker: list[StoredImage]) -> list[StoredImage]:
+    """One image that manifest.json names in several objects, once, with all its names."""
+    folded: dict[tuple[Digest, tuple[StoredLayer, ...]], StoredImage] = {}
+    for image in docker:
+        known = folded.setdefault((image.config_digest, image.layers), image)
+        folded[image.config_digest, image.layers] = replace(known, names=known.names | image.names)
+    return list(folded.values())
+
+
 def _both(docker: list[StoredImage], layout: list[StoredImage], where: str) -> list[StoredImage]:
     """Every image of manifest.json must be in the index, with the same layers and, where it has any, names."""
+    by_config: defaultdict[Digest, list[StoredImage]] = defaultdict(list)
+    for other in layout:
+        by_config[other.config_digest].append(other)
     _refuse_names_that_differ(docker, layout, where)
     images = []
     for image in docker:
-        twins = [other for other in layout if _same_layers(image, other)]
+        twins = [other for other in by_config[image.config_digest] if _same_layers(image, other)]
         if not twins:
             raise FormatError("manifest.json and index.json disagree", where=where, got=f"config {image.config_digest}")
         for twin in twins:
@@ -87,17 +131,18 @@ def _both(docker: list[StoredImage], layout: list[StoredImage], where: str) -> l
 
 
 def _same_layers(image: StoredImage, other: StoredImage) -> bool:
-    if image.config_digest != other.config_digest or len(image.layers) != len(other.layers):
-        return False
-    return all(one.member == two.member for one, two in zip(image.layers, other.layers, strict=True))
+    return [layer.member for layer in image.layers] == [layer.member for layer in other.layers]
 
 
 def _refuse_names_that_differ(docker: list[StoredImage], layout: list[StoredImage], where: str) -> None:
     """A name in both views must reach the same config in both."""
+    configs: defaultdict[str, set[Digest]] = defaultdict(set)
+    for other in layout:
+        for name in other.names:
+            configs[name].add(other.config_digest)
     for image in docker:
         for name in image.names:
-            configs = {other.config_digest for other in layout if name in other.names}
-            if configs and image.config_digest not in configs:
+            if name in configs and image.config_digest not in configs[name]:
                 raise FormatError("manifest.json and index.json disagree", where=where, got=f"two images are {name}")
 
 
@@ -108,11 +153,3 @@ def _refuse_one_name_for_two(images: list[StoredImage], where: str) -> None:
             owner = owners.setdefault((name, image.platform), image.config_digest)
             if owner != image.config_digest:
                 raise FormatError("one tag for two images", where=where, got=name)
-
-
-def bound_layers(count: int, diff_ids: list[Digest], where: str) -> None:
-    """Raises unless there is one diff id for each of `count` layers, and not too many of them."""
-    if count > MAX_LAYERS:
-        raise LimitError("too many layers", where=where, got=count, want=f"<= {MAX_LAYERS}")
-    if count != len(diff_ids):
-        raise FormatError("the config names another number of layers", where=where, got=len(diff_ids), want=count)

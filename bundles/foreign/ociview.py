@@ -12,7 +12,7 @@ from bundles import jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError
 from bundles.foreign.catalogue import OpenArchive
-from bundles.foreign.images import StoredImage, StoredLayer, bound_layers, read_config
+from bundles.foreign.images import ConfigReader, StoredImage, StoredLayer
 from bundles.reference import Reference
 
 INDEX: Final = "index.json"
@@ -20,43 +20,61 @@ _INDEXES: Final = (oci.INDEX, oci.DOCKER_INDEX)
 _MANIFESTS: Final = (oci.MANIFEST, oci.DOCKER_MANIFEST)
 _CONFIGS: Final = (oci.CONFIG, oci.DOCKER_CONFIG)
 _MAX_DEPTH: Final = 3
-_MAX_DESCRIPTORS: Final = 5_000
+_MAX_NESTED: Final = 32 << 20  # bytes of all nested indexes, each counted as often as it is named
+_MAX_DESCRIPTORS: Final = 20_000
 
 
 def read(archive: OpenArchive) -> list[StoredImage] | None:
     """The images below index.json, each manifest once with all its names; None when there is no index.json."""
-    if INDEX not in archive.contents.files:
+    if not archive.contents.has(INDEX, archive.where):
         return None
     index = jsontext.decode(archive.document(INDEX), oci.Index, where=f"{archive.where}: {INDEX}")
-    images: dict[Digest, StoredImage] = {}
-    for count, (descriptor, names, tags) in enumerate(_leaves(archive, index, frozenset(), frozenset(), 0)):
-        if count > _MAX_DESCRIPTORS:
-            raise LimitError("too many descriptors", where=archive.where, want=f"<= {_MAX_DESCRIPTORS}")
-        known = images.get(descriptor.digest) or _image(archive, descriptor)
-        if known is not None:
+    configs = ConfigReader(archive)
+    images: dict[Digest, StoredImage | None] = {}
+    for descriptor, names, tags in _Walk(archive).leaves(index, frozenset(), frozenset(), 0):
+        if descriptor.digest not in images:
+            images[descriptor.digest] = _image(archive, configs, descriptor)
+        if (known := images[descriptor.digest]) is not None:
             images[descriptor.digest] = replace(known, names=known.names | names, tags=known.tags | tags)
-    return list(images.values())
+    return [image for image in images.values() if image is not None]
 
 
-def _leaves(
-    archive: OpenArchive, index: oci.Index, names: frozenset[str], tags: frozenset[str], level: int
-) -> Iterator[tuple[oci.Descriptor, frozenset[str], frozenset[str]]]:
-    """Descriptors of manifests with the names that lead to them; nested indexes hand theirs down."""
-    if level > _MAX_DEPTH or len(index.manifests) > _MAX_DESCRIPTORS:
-        raise LimitError("indexes nested too deeply or too long", where=archive.where)
-    for descriptor in index.manifests:
-        own_names, own_tags = _named(descriptor)
-        named = (names | own_names, tags | own_tags)
-        present = _member(descriptor) in archive.contents.files
-        if not present and level == 0:
-            raise FormatError("index.json names a blob that is not there", where=archive.where, got=descriptor.digest)
-        if not present or (descriptor.platform is not None and descriptor.platform.os == "unknown"):
-            continue
-        if descriptor.media_type in _INDEXES:
-            inner = jsontext.decode(_blob(archive, descriptor), oci.Index, where=_where(archive, descriptor))
-            yield from _leaves(archive, inner, *named, level + 1)
-        elif descriptor.media_type in _MANIFESTS:
-            yield descriptor, *named
+class _Walk:
+    """Goes through an index and those nested in it, within bounds of the whole: small indexes may repeat large ones."""
+
+    def __init__(self, archive: OpenArchive) -> None:
+        self._archive = archive
+        self._descriptors = 0
+        self._bytes = 0
+
+    def leaves(
+        self, index: oci.Index, names: frozenset[str], tags: frozenset[str], level: int
+    ) -> Iterator[tuple[oci.Descriptor, frozenset[str], frozenset[str]]]:
+        """Descriptors of manifests with the names that lead to them; nested indexes hand theirs down."""
+        self._bound(index, level)
+        for descriptor in index.manifests:
+            own_names, own_tags = _named(descriptor)
+            named = (names | own_names, tags | own_tags)
+            present = _member(descriptor) in self._archive.contents.files
+            if not present and level == 0:
+                where = self._archive.where
+                raise FormatError("index.json names a blob that is not there", where=where, got=descriptor.digest)
+            if not present or (descriptor.platform is not None and descriptor.platform.os == "unknown"):
+                continue
+            if descriptor.media_type in _INDEXES:
+                self._bytes += descriptor.size
+                inner = self._inner(descriptor)
+                yield from self.leaves(inner, *named, level + 1)
+            elif descriptor.media_type in _MANIFESTS:
+                yield descriptor, *named
+
+    def _inner(self, descriptor: oci.Descriptor) -> oci.Index:
+        return jsontext.decode(_blob(self._archive, descriptor), oci.Index, where=_where(self._archive, descriptor))
+
+    def _bound(self, index: oci.Index, level: int) -> None:
+        self._descriptors += len(index.manifests)
+        if level > _MAX_DEPTH or self._descriptors > _MAX_DESCRIPTORS or self._bytes > _MAX_NESTED:
+            raise LimitError("too many indexes or descriptors", where=self._archive.where)
 
 
 def _named(descriptor: oci.Descriptor) -> tuple[frozenset[str], frozenset[str]]:
@@ -71,22 +89,24 @@ def _named(descriptor: oci.Descriptor) -> tuple[frozenset[str], frozenset[str]]:
         return frozenset(), frozenset({text[:300]})
 
 
-def _image(archive: OpenArchive, descriptor: oci.Descriptor) -> StoredImage | None:
+def _image(archive: OpenArchive, configs: ConfigReader, descriptor: oci.Descriptor) -> StoredImage | None:
     where = _where(archive, descriptor)
     manifest = jsontext.decode(_blob(archive, descriptor), oci.Manifest, where=where)
     if manifest.schema_version != 2:
         raise FormatError("unknown schema version", where=where, got=manifest.schema_version, want=2)
     if manifest.config.media_type not in _CONFIGS or _member(manifest.config) not in archive.contents.files:
         return None
-    data = _blob(archive, manifest.config)
-    platform, diff_ids = read_config(data, _where(archive, manifest.config))
-    bound_layers(len(manifest.layers), diff_ids, where)
+    digest, platform, diff_ids = configs.read(_member(manifest.config), len(manifest.layers), where)
+    size = archive.contents.files[_member(manifest.config)][1]
+    if (digest, size) != (manifest.config.digest, manifest.config.size):
+        got, want = f"{digest}, {size} bytes", f"{manifest.config.digest}, {manifest.config.size} bytes"
+        raise FormatError("config with a wrong digest or size", where=where, got=got, want=want)
     pairs = zip(manifest.layers, diff_ids, strict=True)
     return StoredImage(
         names=frozenset(),
         tags=frozenset(),
         manifest_digest=descriptor.digest,
-        config_digest=manifest.config.digest,
+        config_digest=digest,
         platform=platform,
         layers=tuple(_layer(archive, layer, diff_id) for layer, diff_id in pairs),
     )

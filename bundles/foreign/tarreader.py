@@ -15,6 +15,7 @@ from bundles.region import Region
 
 Kind = Literal["file", "dir", "symlink", "hardlink", "special"]
 MAX_PADDING: Final = 1 << 20  # bytes of zeros after the end: GNU tar fills up to its blocking factor
+_HEADERS: Final = 3  # headers that a member may have on average, extensions included
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file",
     b"\x00": "file",
@@ -153,19 +154,23 @@ class TarReader:
     """Iterates over the members; `body()` gives the current one's bytes, once, before the next is asked for."""
 
     def __init__(self, source: Source, where: str, *, max_members: int, leading_dot: bool) -> None:
-        """`max_members` bounds headers of every kind; `leading_dot` accepts `./` in front of names."""
+        """`max_members` bounds members, and three times as many headers; `leading_dot` accepts `./` before names."""
         self._source = source
         self._where = where
         self._max = max_members
         self._leading_dot = leading_dot
-        self._count = 0
+        self._headers = 0
         self._left = 0
         self._pad = 0
 
     def __iter__(self) -> Iterator[Member]:
         """Members in order, then the check of the end: two zero blocks and nothing but zeros."""
+        count = 0
         while (header := self._header()) is not None:
             member = self._member(header)
+            count += 1
+            if count > self._max:
+                raise LimitError("too many members", where=self._where, want=f"<= {self._max}")
             self._left, self._pad = member.size, -member.size % BLOCK
             yield member
             self._source.skip(self._left + self._pad)
@@ -181,9 +186,9 @@ class TarReader:
         block = self._source.read(BLOCK)
         if block == ZERO:
             return None
-        self._count += 1
-        if self._count > self._max:
-            raise LimitError("too many members", where=self._where, want=f"<= {self._max}")
+        self._headers += 1
+        if self._headers > _HEADERS * self._max + 1:
+            raise LimitError("too many members", where=self._where, want=f"<= {_HEADERS * self._max} headers")
         return tarheader.parse(block, f"{self._where}, header at byte {self._source.position - BLOCK}")
 
     def _member(self, header: RawHeader) -> Member:

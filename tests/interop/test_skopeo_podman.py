@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,15 +46,16 @@ def test_skopeo_reads_it_as_a_docker_archive(bundle: Path) -> None:
 
 
 @pytest.fixture
-def podman(tmp_path: Path) -> Iterator[list[str]]:
-    """podman with a storage of its own."""
-    command = ["podman", "--root", f"{tmp_path}/root", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs"]
+def podman() -> Iterator[list[str]]:
+    """podman with a storage of its own; it wants a runroot of at most 50 characters."""
+    home = tempfile.mkdtemp(prefix="podman-")
+    command = ["podman", "--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", "vfs"]
     yield command
     subprocess.run([*command, "rmi", "-af"], capture_output=True)
-    shutil.rmtree(tmp_path / "root", ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)
 
 
-def test_podman_loads_it_under_its_name_and_holds_our_files(bundle: Path, podman: list[str], tmp_path: Path) -> None:
+def test_podman_loads_it_under_its_name_and_holds_our_files(bundle: Path, podman: list[str]) -> None:
     document = index.decode((bundle / index.INDEX_NAME).read_bytes())
     run(*podman, "load", "-q", "-i", bundle / "images/rke2-runtime.linux-amd64.tar")
     reference = document.runtime.reference

@@ -17,6 +17,8 @@ from tests.support.sealed import make_archive
 SECOND = "v1.34.5-rke2r1"
 REFERENCE = f"docker.io/rancher/rke2-runtime:{FIRST}-classic"
 
+NOBODY = 65534
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> TestNode:
@@ -230,6 +232,12 @@ def test_an_image_for_another_machine_is_refused(node: TestNode) -> None:
         node.extract()
 
 
+def test_a_data_directory_with_a_typo_is_not_made(node: TestNode) -> None:
+    with pytest.raises(MissingError, match="no such data directory"):
+        node.extract()
+    assert not node.layout.data.exists()
+
+
 def test_unreadable_neighbours_are_warnings(staged: TestNode) -> None:
     (staged.layout.images / "broken.tar").write_bytes(b"no tar")
     assert staged.extract().unpacked
@@ -280,8 +288,21 @@ def test_two_at_once_take_turns(staged: TestNode) -> None:
     assert sorted(report.unpacked for report in reports) == [False, False, False, True]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_data_directory_that_cannot_be_written_is_named(staged: TestNode) -> None:
+def test_a_data_directory_that_cannot_be_written_is_named(staged: TestNode, tmp_path: Path) -> None:
+    """Nothing is read-only for root: a child process without root's capabilities tries."""
+    assert staged.shims.is_dir()
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)  # somebody else has to get as far as the data directory
     staged.layout.ours.chmod(0o500)
-    with pytest.raises(SealiftError, match="permissions"):
-        staged.extract()
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setuid(NOBODY)
+        try:
+            staged.extract()
+        except SealiftError as exc:
+            os._exit(0 if "permissions" in str(exc) else 2)
+        except BaseException:
+            os._exit(4)
+        os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,0 +1,62 @@
+"""Whether a bundle's index agrees with itself; pure. Signed nonsense is still nonsense."""
+
+from bundles import index
+from bundles.datakey import data_key
+from bundles.errors import FormatError
+from bundles.index import BundleIndex
+from bundles.platform import Platform
+from bundles.reference import Reference
+
+_RESERVED = (index.INDEX_NAME, *index.SIGNATURE_NAMES)
+_MAX_PATH = 240  # bytes: fits a ustar header, and a file name on every filesystem
+
+
+def check_index(document: BundleIndex, *, where: object) -> None:
+    """Raises FormatError that names the field: unsafe or double paths, images and archives that disagree, a key that
+    is not the runtime image's, a runtime archive that holds anything else."""
+    Platform.parse(document.platform)
+    _check_paths(document, where)
+    _check_images(document, where)
+    _check_runtime(document, where)
+
+
+def _check_paths(document: BundleIndex, where: object) -> None:
+    paths = [archive.path for archive in document.archives] + [file.path for file in document.files]
+    seen = {*_RESERVED, index.sums_name(document.platform)}
+    for path in paths:
+        parts = path.split("/")
+        plain = path.isascii() and path.isprintable() and "\\" not in path and len(path) <= _MAX_PATH
+        if not plain or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+            raise FormatError("a path that may not stand in a bundle", where=where, got=repr(path[:300]))
+        if path in seen:
+            raise FormatError("a file is listed twice, or may not be listed", where=where, got=path)
+        seen.add(path)
+    for archive in document.archives:
+        if not (archive.path.startswith("images/") and archive.path.endswith(".tar") and archive.path.count("/") == 1):
+            raise FormatError("an archive in the wrong place", where=where, got=archive.path, want="images/NAME.tar")
+    for file in document.files:
+        if file.path.startswith("images/"):
+            hint = "RKE2 reads every file there: a .txt would be a list of images to pull"
+            raise FormatError("only archives may lie in images/", where=where, got=file.path, hint=hint)
+
+
+def _check_images(document: BundleIndex, where: object) -> None:
+    listed = [(image.archive, image.reference) for image in document.images]
+    held = [(archive.path, name) for archive in document.archives for name in archive.images]
+    if sorted(listed) != sorted(held) or len(set(listed)) != len(listed):
+        odd = sorted({f"{name} in {path}" for path, name in set(listed) ^ set(held)})
+        raise FormatError("images and archives of the index disagree", where=where, got=", ".join(odd[:5]))
+
+
+def _check_runtime(document: BundleIndex, where: object) -> None:
+    runtime = document.runtime
+    holders = [image for image in document.images if image.reference == runtime.reference]
+    if len(holders) != 1 or holders[0].digest != runtime.digest:
+        raise FormatError("the runtime image is not among the images", where=where, got=runtime.reference)
+    name = f"images/rke2-runtime.{document.platform.replace('/', '-')}.tar"
+    alone = [image.reference for image in document.images if image.archive == holders[0].archive]
+    if holders[0].archive != name or len(alone) != 1:
+        raise FormatError("the runtime image must be alone in its archive", where=where, got=alone, want=name)
+    key = data_key(Reference.parse(Reference.parse(runtime.reference).familiar))
+    if runtime.key != key:
+        raise FormatError("the key is not the runtime image's", where=where, got=runtime.key, want=key)

@@ -1,0 +1,1 @@
+"""Configuration files of the programs of a node: values in, text out."""

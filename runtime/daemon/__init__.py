@@ -1,0 +1,1 @@
+"""The daemon: a node's lifecycle as a table of stages, a pure decision, and a thin runner."""

@@ -1,0 +1,1 @@
+"""What the stages do: one file per kind of work."""

@@ -1,0 +1,68 @@
+"""What has been compiled twice with the same bytes, remembered by content id.
+
+Compiling everything again costs minutes and proves nothing new about a step whose content id was proven before: same
+kind, version, sources, options and tools. Whatever is not proven is compiled again from nothing, every time.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.gotools import store_root
+from tests.support.node import sealift
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component step of a plan: its name and content id in hex."""
+
+    name: str
+    hex: str
+
+
+def components(recipe: Path) -> list[Component]:
+    """The component steps of a recipe's plan."""
+    steps = json.loads(sealift("plan", recipe, "--json").stdout)["steps"]
+    return [
+        Component(step["name"], step["id"].removeprefix("sha256:"))
+        for step in steps
+        if step["name"].startswith("component ")
+    ]
+
+
+def proven(found: list[Component]) -> list[Component]:
+    """Those that an earlier run compiled twice."""
+    return [component for component in found if (_folder() / component.hex).exists()]
+
+
+def note(found: list[Component]) -> None:
+    """Remembers that these came out the same twice."""
+    _folder().mkdir(parents=True, exist_ok=True)
+    for component in found:
+        (_folder() / component.hex).write_text(component.name + "\n")
+
+
+def seed(store: Path, found: list[Component]) -> None:
+    """Gives another store the receipts and outputs of these steps."""
+    for component in found:
+        receipt = store_root() / "steps" / f"{component.hex}.json"
+        for output in json.loads(receipt.read_text())["outputs"].values():
+            name = f"blobs/sha256/{output['digest'].removeprefix('sha256:')}"
+            (store / name).parent.mkdir(parents=True, exist_ok=True)
+            if not (store / name).exists():
+                _copy(store_root() / name, store / name)
+        (store / "steps").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(receipt, store / "steps" / receipt.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _folder() -> Path:
+    return store_root() / "test-proofs"
