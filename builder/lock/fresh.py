@@ -42,10 +42,8 @@ def _missing(recipe: Recipe, lock: Lock) -> Iterator[str]:
                 yield f"component {name}: the recipe wants other packages than are locked"
         elif not _same_source(component, locked[0]):
             yield f"component {name}: locked {locked[0].source}, the recipe wants {wanted_source(component)}"
-    names = {each.component for each in lock.inputs}
-    yield from (
-        f"component {name} is in it, but not in the recipe" for name in sorted(names - recipe.components.keys())
-    )
+    gone = {each.component for each in lock.inputs} - recipe.components.keys()
+    yield from (f"component {name} is in it, but not in the recipe" for name in sorted(gone))
     charts = {each.name for each in lock.charts}
     yield from (f"chart {name} is not in it" for name in recipe.charts if name not in charts)
     yield from (f"chart {name} is in it, but not in the recipe" for name in sorted(charts - recipe.charts.keys()))
