@@ -17,7 +17,7 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
-from builder.steps import chart, compile, deb, file, go, image, layer, userland
+from builder.steps import chart, compile, deb, file, go, image, layer, render, userland
 from builder.steps.context import Job
 from bundles.digest import Digest
 from bundles.platform import Platform
@@ -68,6 +68,7 @@ def make_jobs(
     charts = {locked.name: locked for locked in lock.charts}
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
     used = {placement.component for one in images for placements in one.layers for placement in placements}
+    used |= {recipe.helm} if recipe.helm else set()
     jobs = [
         _component_job(component, recipe, lock, platform, tools.get(component.name, {}))
         for component in recipe.components.values()
@@ -75,6 +76,8 @@ def make_jobs(
     ]
     if CHARTS in used:
         jobs += [chart.describe(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
+        if recipe.helm:
+            jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
     for one in images:
         jobs += _layer_jobs(one, recipe, lock)
         jobs.append(image.describe(one, lock.epoch, platform))

@@ -53,6 +53,8 @@ def make_recipe(folder: Path, bundle: Values, components: Values, images: Values
         budget=size_of(bundle["budget"]) if "budget" in bundle else None,
         expires_days=int(bundle["expires"].split()[0]) if "expires" in bundle else None,
         level=bundle.get("level", DEFAULT_LEVEL),
+        helm=bundle.get("helm"),
+        asks={who: tuple(names) for who, names in bundle.get("asks", {}).items()},
     )
     made = {name: make_image(name, values, skeleton) for name, values in images.items()}
     return dataclasses.replace(skeleton, images=made)

@@ -133,6 +133,16 @@ BUNDLE_RECORD = Record(
             required=True,
         ),
         "charts": Field(kind=Items(of=NAME), default="all of charts.yaml", doc="The charts that the bundle carries."),
+        "helm": Field(
+            kind=NAME,
+            doc="The component whose program `helm` renders the charts with all their `discover` values, the build "
+            "then fails unless the images they and `asks` ask for are exactly those of the archives. Without it the "
+            "images are taken as they are listed.",
+        ),
+        "asks": Field(
+            kind=Table(key=NAME, value=Items(of=NAME, least=1)),
+            doc="Who beside the charts asks for images: static pods, the container runtime, controllers.",
+        ),
         "budget": Field(kind=SIZE, doc="The build fails when the archives are larger in all, and says what grew."),
         "expires": Field(kind=DAYS, doc="How long after its lock's epoch the bundle may be admitted."),
         "level": Field(

@@ -176,7 +176,10 @@ class FolderChart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A whole recipe; `folder` is where it was read from, all other paths are relative to it."""
+    """A whole recipe; `folder` is where it was read from, all other paths are relative to it.
+
+    `helm` is the component that renders the charts, `asks` says who beside them asks for which images (by key).
+    """
 
     folder: Path
     name: str
@@ -195,6 +198,8 @@ class Recipe:
     budget: int | None = None
     expires_days: int | None = None
     level: int = DEFAULT_LEVEL
+    helm: str | None = None
+    asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tag(self) -> str:
