@@ -5,7 +5,16 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from builder.recipe.model import CompileComponent, DebComponent, FileComponent, Flavour, GoComponent, Placement, Recipe
+from builder.recipe.model import (
+    CompileComponent,
+    DebComponent,
+    FileComponent,
+    Flavour,
+    GoComponent,
+    Placement,
+    Recipe,
+    UserlandComponent,
+)
 from builder.recipe.parse import parse_recipe
 from bundles.errors import ProblemsError
 
@@ -225,3 +234,61 @@ def test_a_flood_of_problems_is_cut() -> None:
 )
 def test_sizes_are_counted_in_bytes(text: str, size: int) -> None:
     assert parse(changed("bundle.yaml", "name: demo", f"name: demo\nbudget: {text}")).budget == size
+
+
+SHELL = """\
+shell:
+  userland: [busybox-static=1:1.35.0-4+b3, base-files=12.4]
+  files: [bin/busybox, usr/lib/*.so, tmp/]
+  links: {bin/busybox: [sh, /usr/bin/env]}
+"""
+
+
+def with_shell(text: str = SHELL, bundle: str = BUNDLE, images: str = IMAGES) -> Recipe:
+    images = images.replace("{box: /bin,", "{shell: /, box: /bin2,")
+    return parse({**FILES, "bundle.yaml": bundle, "components.yaml": COMPONENTS + text, "images.yaml": images})
+
+
+def test_a_userland_names_packages_files_and_links() -> None:
+    shell = with_shell().components["shell"]
+    assert shell == UserlandComponent(
+        name="shell",
+        packages=("busybox-static=1:1.35.0-4+b3", "base-files=12.4"),
+        files=("bin/busybox", "usr/lib/*.so", "tmp/"),
+        links={"bin/busybox": ("sh", "/usr/bin/env")},
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("base-files=12.4", "base-files", "want NAME=VERSION"),
+        ("usr/lib/*.so", "/usr/lib/x.so", "want a path of a package"),
+        ("usr/lib/*.so", "usr/*/x.so", "want a path of a package"),
+        ("usr/lib/*.so", "usr/../x", "want a path of a package"),
+        ("[sh, ", "[../sh, ", "want a name beside it"),
+        ("links:", "version: v1\n  links:", "unknown key"),
+    ],
+)
+def test_wrong_userlands_are_told(old: str, new: str, words: str) -> None:
+    with pytest.raises(ProblemsError, match=words):
+        with_shell(SHELL.replace(old, new))
+
+
+def test_files_of_a_userland_collide_like_others() -> None:
+    with pytest.raises(ProblemsError, match=r"/bin/sh is there already, from shell"):
+        with_shell(images=IMAGES.replace("text: /etc}", "tool/tool: /bin, other: /bin}"), text=SHELL + OTHER)
+
+
+OTHER = "other:\n  file: ./files/sh\n"
+
+
+def test_who_asks_for_images_must_ask_for_known_ones() -> None:
+    helm = "helm: box\nasks: {static-pods: [tols]}\n"
+    with pytest.raises(ProblemsError) as caught:
+        with_shell(bundle=BUNDLE + helm)
+    assert "asks" in str(caught.value) and "did you mean tools?" in str(caught.value)
+    assert "no component box that makes a file helm" in str(caught.value)
+    made = "helm:\n  go: helm.sh/helm/v3@v3.19.0\n  from: cmd\n  build: [helm]\n"
+    recipe = with_shell(SHELL + made, bundle=BUNDLE + helm.replace("box", "helm").replace("tols", "tools"))
+    assert (recipe.helm, recipe.asks) == ("helm", {"static-pods": ("tools",)})

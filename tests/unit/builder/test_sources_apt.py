@@ -8,8 +8,15 @@ import pytest
 
 from builder.errors import StepError
 from builder.sources.apt import AptClient
-from builder.sources.aptlists import parse_madison, parse_name, parse_records, source_files, with_sources
-from builder.sources.deb import WantedPackage, lock_package
+from builder.sources.aptlists import (
+    parse_madison,
+    parse_name,
+    parse_records,
+    parse_simulated,
+    source_files,
+    with_sources,
+)
+from builder.sources.deb import WantedPackage, lock_package, lock_userland
 from builder.sources.verified import Verified
 from builder.store import Store
 from bundles.errors import FormatError, MissingError
@@ -73,7 +80,8 @@ class AptLab:
         verb = 'while [ "${1#-}" != "$1" ]; do [ "$1" = -o ] && shift; shift; done'
         self.programs.add("apt-cache", f'{verb}\ncat "{self.root}/answers/$1"')
         serve = f'cd "{self.root}/served"; case $1 in update) exit 0;; source) cp tool_2.0* "$OLDPWD";;'
-        self.programs.add("apt-get", f'{verb}\n{serve} download) cp *.deb "$OLDPWD";; esac')
+        serve += f' download) cp *.deb "$OLDPWD";; install) cat "{self.root}/answers/simulate";; esac'
+        self.programs.add("apt-get", f"{verb}\n{serve}")
 
     def answer(self, verb: str, text: bytes) -> None:
         (self.root / "answers").mkdir(exist_ok=True)
@@ -234,3 +242,30 @@ def test_a_machine_without_apt_is_told_so(lab: AptLab) -> None:
     client = AptClient(store=lab.store, host_env=environment, architecture="amd64")
     with pytest.raises(MissingError, match="Debian"):
         client.ensure_lists()
+
+
+SIMULATED = """\
+NOTE: This is only a simulation!
+Inst libone1 (1:2.0-1 Debian:12.1/stable [amd64])
+Inst gcc-12-base (12.2.0-14 Debian:12.1/stable, Debian-Security:12/oldstable-security [amd64])
+Inst tool [0.9] (1:2.0-1 Debian:12.1/stable [amd64]) [libone1:amd64 ]
+Conf libone1 (1:2.0-1 Debian:12.1/stable [amd64])
+"""
+
+
+def test_what_apt_would_install_is_read_from_its_words() -> None:
+    assert parse_simulated(SIMULATED) == ("gcc-12-base=12.2.0-14", "libone1=1:2.0-1", "tool=1:2.0-1")
+    with pytest.raises(FormatError):
+        parse_simulated("Inst -o (1 x)\n")
+
+
+def test_a_userland_is_locked_with_the_libraries_of_its_packages_and_nothing_else(lab: AptLab) -> None:
+    lab.answer("simulate", SIMULATED.encode())
+    library = SHOW.replace("tool", "libone1")
+    lab.answer("show", f"{SHOW}\n{library}".encode())
+    lab.answer("madison", MADISON.encode() + MADISON.replace("tool", "libone1").encode())
+    locked = lock_userland(lab.client(), "base", ["tool=1:2.0-1"])
+    assert [each.source for each in locked] == ["deb:bookworm/tool=1:2.0-1", "deb:bookworm/libone1=1:2.0-1"]
+    assert {each.component for each in locked} == {"base"}
+    (call,) = [call for call in lab.programs.calls("apt-get") if "install" in call.split()]
+    assert call.endswith("--simulate --no-install-recommends install tool=1:2.0-1")
