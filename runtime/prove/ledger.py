@@ -18,11 +18,11 @@ from bundles.files import os_errors
 from runtime.folders import remove
 from runtime.prove.cgroups import Group, Hierarchy
 
-JOURNAL: Final = Path("/run/sealift-prove.json")
+LEDGER: Final = Path("/run/sealift-prove.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class Ledger:
     """The open, locked file at `path`; entries only grow."""
 
     path: Path
@@ -68,15 +68,15 @@ class Journal:
 
 
 @contextlib.contextmanager
-def open_journal(hierarchies: tuple[Hierarchy, ...], path: Path = JOURNAL) -> Iterator[Journal]:
-    """Locks the journal and cleans up after a proof that was killed; the file goes at the end.
+def open_ledger(hierarchies: tuple[Hierarchy, ...], path: Path = LEDGER) -> Iterator[Ledger]:
+    """Locks the ledger and cleans up after a proof that was killed; the file goes at the end.
 
     Raises SealiftError when another proof runs.
     """
     fd = _lock(path)
     try:
         _clean(path, fd, hierarchies)
-        yield Journal(path, fd)
+        yield Ledger(path, fd)
         with contextlib.suppress(FileNotFoundError), os_errors(path):
             os.unlink(path)
     finally:
@@ -105,10 +105,10 @@ def _clean(path: Path, fd: int, hierarchies: tuple[Hierarchy, ...]) -> None:
         if data:
             try:
                 fields = json.loads(data)
-                old = Journal(
+                old = Ledger(
                     path, fd, [Path(p) for p in fields["work"]], fields["groups"], list(map(Path, fields["made"]))
                 )
             except (ValueError, KeyError, TypeError):
-                raise SealiftError("not a journal", where=path, hint="look what it was and remove it") from None
+                raise SealiftError("not a ledger", where=path, hint="look what it was and remove it") from None
             old.take_back(hierarchies)
             os.ftruncate(fd, 0)
