@@ -18,6 +18,7 @@ import click
 from bundles.errors import UsageError
 from bundles.talk import PROGRESS_MODES, Progress, error_json, error_text, exit_code, make_progress
 from runtime.commands.environment import environment
+from runtime.commands.reset import reset
 from runtime.commands.server import server
 from runtime.commands.status import status
 from runtime.layout import DEFAULT_DATA_DIR, DEFAULT_SHIM_DIR, NodeLayout
@@ -74,7 +75,7 @@ def cli() -> None:
     """
 
 
-for _verb in (server, status, environment):
+for _verb in (server, status, environment, reset):
     cli.add_command(_verb)
 
 

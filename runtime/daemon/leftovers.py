@@ -56,6 +56,13 @@ def end(process: Process, number: signal.Signals, seconds: float = 10.0) -> bool
                 return True
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(handle, number)
-        return bool(select.select([handle], [], [], seconds)[0])
+        return ended(handle, seconds)
     finally:
         os.close(handle)
+
+
+def ended(handle: int, seconds: float = 10.0) -> bool:
+    """Waits for the end of the process of a pidfd; False when it is still there."""
+    poll = select.poll()  # select(2) cannot take descriptors above 1023
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -18,6 +18,7 @@ from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.folders import ensure_folder
 from runtime.layout import NodeLayout
+from runtime.reset import traces
 
 MODULES: Final = ("overlay", "br_netfilter", "nf_conntrack")
 WANTED: Final = {
@@ -69,6 +70,7 @@ async def prepare_kernel(node: Node, control: Control) -> str:
 
 def _settle(node: Node) -> str:
     remember(node.layout)
+    traces.remember(node.layout, node.paths)
     changed = 0
     for name, value in WANTED.items():
         if (found := read_setting(name)) is None or found == value:
