@@ -18,6 +18,7 @@ import click
 from bundles.errors import UsageError
 from bundles.talk import PROGRESS_MODES, Progress, error_json, error_text, exit_code, make_progress
 from runtime.commands.environment import environment
+from runtime.commands.prove import prove
 from runtime.commands.reset import reset
 from runtime.commands.server import server
 from runtime.commands.status import status
@@ -75,7 +76,7 @@ def cli() -> None:
     """
 
 
-for _verb in (server, status, environment, reset):
+for _verb in (server, status, environment, reset, prove):
     cli.add_command(_verb)
 
 
