@@ -3,11 +3,12 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.again import check_again
+from builder.askers import Asker, askers, check_images
 from builder.assemble import BuiltImage, BundleSpec
 from builder.budget import check_budget
 from builder.deliver import deliver, refuse_other_content
@@ -95,6 +96,7 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
         sandbox = _sandbox(options)
         _fetch(plan, sources, options)
         receipts, seconds = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, options)
+        check_images(sources.recipe, receipts)
         spec = bundle_spec(sources, platform, receipts)
         check_budget(spec, sources.recipe.budget, options.store)
         folder, index, written = deliver(spec, options)
@@ -128,7 +130,12 @@ def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[
 def bundle_spec(sources: Sources, platform: Platform, receipts: Mapping[str, Receipt]) -> BundleSpec:
     """Receipts by step name -> all that decides the bundle's bytes."""
     recipe, lock = sources.recipe, sources.lock
-    images = {name: _built_image(recipe, name, receipts) for names in recipe.archives.values() for name in names}
+    asked = askers(recipe, receipts)
+    images = {
+        name: _built_image(recipe, name, receipts, asked.get(recipe.images[name].reference.name, ()))
+        for names in recipe.archives.values()
+        for name in names
+    }
     charts = (
         [
             Chart(
@@ -157,7 +164,8 @@ def bundle_spec(sources: Sources, platform: Platform, receipts: Mapping[str, Rec
     )
 
 
-def _built_image(recipe: Recipe, name: str, receipts: Mapping[str, Receipt]) -> BuiltImage:
+def _built_image(recipe: Recipe, name: str, receipts: Mapping[str, Receipt], asked: Sequence[Asker]) -> BuiltImage:
+    """`asked` says who asks for it, where that was found out."""
     image = recipe.images[name]
     documents = receipts[f"image {name}"].facts["documents"]
     return BuiltImage(
@@ -165,7 +173,7 @@ def _built_image(recipe: Recipe, name: str, receipts: Mapping[str, Receipt]) -> 
         manifest=documents[MANIFEST].encode(),
         config=documents[CONFIG].encode(),
         layers=tuple(framed_layer(receipts[layer_name(image, number)]) for number in range(len(image.layers))),
-        why="runtime" if name == recipe.runtime else "recipe",
+        why="runtime" if name == recipe.runtime else ", ".join(dict.fromkeys(one.name for one in asked)) or "recipe",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from builder.recipe.model import CompileComponent, DebComponent, GoComponent, Recipe
+from builder.recipe.model import CompileComponent, DebComponent, GoComponent, Recipe, UserlandComponent
 
 _GO_SPACE = 6_000_000_000  # bytes: module and build caches of the default recipe, measured 5.1 GB
 _SPACE = 300_000_000  # bytes for anything else
@@ -82,7 +82,7 @@ def _asked(recipe: Recipe) -> Iterator[tuple[str, str]]:
                 yield package, component.name
         if isinstance(component, GoComponent) and component.cgo:
             yield "pkg-config", component.name  # cgo asks it where C libraries are
-        if isinstance(component, DebComponent):
+        if isinstance(component, (DebComponent, UserlandComponent)):
             yield "apt", component.name
         if isinstance(component, CompileComponent) and component.source.startswith("deb-source:"):
             for package in ("apt", "dpkg-dev", "xz-utils", "patch"):

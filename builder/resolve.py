@@ -10,17 +10,25 @@ from typing import Final
 
 from builder.errors import RecipeError
 from builder.lock.difference import difference
-from builder.lock.fresh import wanted_source
+from builder.lock.fresh import same_packages, wanted_source
 from builder.lock.model import Lock, LockedInput, LockedTool
 from builder.lock.text import format_lock
 from builder.process import Cancel
 from builder.recipe.digest import recipe_digest
-from builder.recipe.model import CompileComponent, Component, DebComponent, FileComponent, GoComponent, Recipe
+from builder.recipe.model import (
+    CompileComponent,
+    Component,
+    DebComponent,
+    FileComponent,
+    GoComponent,
+    Recipe,
+    UserlandComponent,
+)
 from builder.recipe.read import LOCK
 from builder.sources import golock, local
 from builder.sources.apt import AptClient
 from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
-from builder.sources.deb import lock_package
+from builder.sources.deb import lock_package, lock_userland
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, wanted_tool, with_toolchain
 from builder.sources.goclient import GoClient
 from builder.sources.verified import Verified
@@ -67,7 +75,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
     """
     resolver = _Resolver(recipe, None if options.refresh else old, options)
     tools = resolver.tools()
-    inputs = [resolver.lock(component) for component in recipe.components.values()]
+    inputs = [each for component in recipe.components.values() for each in resolver.lock(component)]
     lock = Lock(
         recipe=recipe_digest(recipe),
         bundle=f"{recipe.name}@{recipe.version}",
@@ -108,6 +116,7 @@ class _Resolver:
         self._recipe = recipe
         self._options = options
         self._old_tools = {tool.source: tool for tool in old.tools} if old is not None else {}
+        self._lock = old
         self._old = {each.component: each for each in old.inputs} if old is not None else {}
         client = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
         self._modules = GoModules(client, Verified(options.store))
@@ -134,9 +143,14 @@ class _Resolver:
             wanted.fetch()
         return (tool,)
 
-    def lock(self, component: Component) -> LockedInput:
-        """One component's entry."""
+    def lock(self, component: Component) -> tuple[LockedInput, ...]:
+        """One component's entries."""
         self._options.cancel.check()
+        if isinstance(component, UserlandComponent):
+            return self._lock_userland(component)
+        return (self._lock_one(component),)
+
+    def _lock_one(self, component: Component) -> LockedInput:
         if isinstance(component, GoComponent):
             self._options.say(f"locking {component.name}")
             return self._lock_go(component)
@@ -145,6 +159,8 @@ class _Resolver:
         if isinstance(component, CompileComponent) and wanted_source(component).startswith("folder:"):
             folder = PurePosixPath(wanted_source(component).removeprefix("folder:"))
             return local.lock_folder(self._recipe.folder, component.name, folder)
+        if isinstance(component, UserlandComponent):
+            raise TypeError(component)  # it has several entries
         return self._kept(component) or self._lock_fetched(component)
 
     def _lock_go(self, component: GoComponent) -> LockedInput:
@@ -164,13 +180,24 @@ class _Resolver:
         without_suite = f"{kind}:{rest.partition('/')[2]}" if kind in ("deb", "deb-source") else old.source
         return old if wanted_source(component) in (old.source, without_suite) else None
 
+    def _lock_userland(self, component: UserlandComponent) -> tuple[LockedInput, ...]:
+        old = self._lock.of(component.name) if self._lock is not None else ()
+        if old and same_packages(component, old):
+            return old
+        self._options.say(f"locking {component.name}")
+        self._renew_lists()
+        return lock_userland(self._apt, component.name, component.packages)
+
+    def _renew_lists(self) -> None:
+        if self._options.refresh and not self._updated:
+            self._apt.update()
+            self._updated = True
+
     def _lock_fetched(self, component: CompileComponent | DebComponent) -> LockedInput:
         source = wanted_source(component)
         self._options.say(f"locking {source}")
         if source.startswith(SOURCE_PREFIX):
             return golock.lock_source(self._modules, component.name, source)
-        if self._options.refresh and not self._updated:
-            self._apt.update()
-            self._updated = True
+        self._renew_lists()
         kind, _, package = source.partition(":")
         return lock_package(self._apt, component.name, package, source=f"{kind}:" == DEB_SOURCE)

@@ -3,13 +3,14 @@
 A lock that does not is refused with every difference in words; nothing is resolved again silently.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedInput
 from builder.recipe.digest import recipe_digest
-from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe
+from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
+from builder.sources.aptlists import is_library
 from builder.sources.go import read_wrapper
 from builder.sources.gomod import files_digest
 from builder.tree import file_digest, folder_digest
@@ -32,15 +33,17 @@ def check_fresh(recipe: Recipe, lock: Lock) -> None:
 
 def _missing(recipe: Recipe, lock: Lock) -> Iterator[str]:
     """Components and charts on one side only, and sources that moved."""
-    locked = {each.component: each for each in lock.inputs}
     for name, component in recipe.components.items():
-        if name not in locked:
+        locked = lock.of(name)
+        if not locked:
             yield f"component {name} is not in it"
-        elif not _same_source(component, locked[name]):
-            yield f"component {name}: locked {locked[name].source}, the recipe wants {wanted_source(component)}"
-    yield from (
-        f"component {name} is in it, but not in the recipe" for name in sorted(locked.keys() - recipe.components)
-    )
+        elif isinstance(component, UserlandComponent):
+            if not same_packages(component, locked):
+                yield f"component {name}: the recipe wants other packages than are locked"
+        elif not _same_source(component, locked[0]):
+            yield f"component {name}: locked {locked[0].source}, the recipe wants {wanted_source(component)}"
+    gone = {each.component for each in lock.inputs} - recipe.components.keys()
+    yield from (f"component {name} is in it, but not in the recipe" for name in sorted(gone))
     charts = {each.name for each in lock.charts}
     yield from (f"chart {name} is not in it" for name in recipe.charts if name not in charts)
     yield from (f"chart {name} is in it, but not in the recipe" for name in sorted(charts - recipe.charts.keys()))
@@ -88,8 +91,15 @@ def _same_source(component: Component, locked: LockedInput) -> bool:
     return locked.source == wanted_source(component) or _without_suite(locked.source) == wanted_source(component)
 
 
+def same_packages(component: UserlandComponent, locked: Sequence[LockedInput]) -> bool:
+    """Whether a userland's entries are the packages that it names, and beside them libraries' alone."""
+    found = {_without_suite(each.source).removeprefix("deb:") for each in locked}
+    others = found - set(component.packages)
+    return found.issuperset(component.packages) and all(is_library(package) for package in others)
+
+
 def wanted_source(component: Component) -> str:
-    """A component's source in the lock's words, without the suite that only resolving knows."""
+    """The source of a component with one, in the lock's words, without the suite that only resolving knows."""
     if isinstance(component, GoComponent):
         return f"go:{component.module}@{component.version}" if component.module else f"folder:{component.folder}"
     if isinstance(component, CompileComponent):
@@ -98,6 +108,8 @@ def wanted_source(component: Component) -> str:
         return component.source
     if isinstance(component, DebComponent):
         return f"deb:{component.package}={component.version}"
+    if isinstance(component, UserlandComponent):
+        return f"deb:{', '.join(component.packages)}"
     return f"file:{component.path}"
 
 

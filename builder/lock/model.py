@@ -46,7 +46,7 @@ class LockedTool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedInput:
-    """What one component is made of.
+    """What one component is made of; a userland has one for each of its packages.
 
     | source | pinned by |
     |---|---|
@@ -88,3 +88,7 @@ class Lock:
     buildroot: tuple[LockedInput, ...]
     inputs: tuple[LockedInput, ...]
     charts: tuple[LockedChart, ...]
+
+    def of(self, component: str) -> tuple[LockedInput, ...]:
+        """What a component is made of: one entry, or one for each package of a userland; none when it is not in."""
+        return tuple(each for each in self.inputs if each.component == component)

@@ -15,8 +15,9 @@ from builder.recipe.model import (
     FileComponent,
     GoComponent,
     Recipe,
+    UserlandComponent,
 )
-from builder.steps import chart, compile, deb, file, go, image, layer
+from builder.steps import chart, compile, deb, file, go, image, layer, render, userland
 from builder.steps.context import Job
 from bundles.digest import Digest
 from bundles.platform import Platform
@@ -64,17 +65,19 @@ def make_jobs(
 
     Components that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
     """
-    inputs = {locked.component: locked for locked in lock.inputs}
     charts = {locked.name: locked for locked in lock.charts}
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
     used = {placement.component for one in images for placements in one.layers for placement in placements}
+    used |= {recipe.helm} if recipe.helm else set()
     jobs = [
-        _component_job(component, _locked(inputs, component), recipe, lock, platform, tools.get(component.name, {}))
+        _component_job(component, recipe, lock, platform, tools.get(component.name, {}))
         for component in recipe.components.values()
         if component.name in used
     ]
     if CHARTS in used:
         jobs += [chart.describe(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
+        if recipe.helm:
+            jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
     for one in images:
         jobs += _layer_jobs(one, recipe, lock)
         jobs.append(image.describe(one, lock.epoch, platform))
@@ -100,13 +103,12 @@ def make_plan(jobs: Sequence[Job], cached: Iterable[Digest]) -> Plan:
 
 
 def _component_job(
-    component: Component,
-    locked: LockedInput,
-    recipe: Recipe,
-    lock: Lock,
-    platform: Platform,
-    tools: Mapping[str, str],
+    component: Component, recipe: Recipe, lock: Lock, platform: Platform, tools: Mapping[str, str]
 ) -> Job:
+    inputs = _locked(lock, component)
+    if isinstance(component, UserlandComponent):
+        return userland.describe(component, inputs, platform)
+    (locked,) = inputs
     if isinstance(component, GoComponent):
         (toolchain,) = (tool for tool in lock.tools if tool.source.startswith("go-toolchain:"))
         return go.describe(component, locked, recipe, platform, toolchain, tools)
@@ -140,11 +142,10 @@ def _size(recipe: Recipe, component: str, output: str | None) -> int:
     return each * (1 if output else len(found.outputs))
 
 
-def _locked(inputs: Mapping[str, LockedInput], component: Component) -> LockedInput:
-    try:
-        return inputs[component.name]
-    except KeyError as exc:
-        raise RecipeError("not in the lock", where=f"component {component.name}", hint="run sealift lock") from exc
+def _locked(lock: Lock, component: Component) -> tuple[LockedInput, ...]:
+    if found := lock.of(component.name):
+        return found
+    raise RecipeError("not in the lock", where=f"component {component.name}", hint="run sealift lock")
 
 
 def _locked_chart(charts: Mapping[str, LockedChart], name: str) -> LockedChart:

@@ -21,6 +21,7 @@ from builder.recipe.model import (
     GoComponent,
     Placement,
     Recipe,
+    UserlandComponent,
 )
 from bundles.platform import Platform
 from bundles.reference import Reference
@@ -52,6 +53,8 @@ def make_recipe(folder: Path, bundle: Values, components: Values, images: Values
         budget=size_of(bundle["budget"]) if "budget" in bundle else None,
         expires_days=int(bundle["expires"].split()[0]) if "expires" in bundle else None,
         level=bundle.get("level", DEFAULT_LEVEL),
+        helm=bundle.get("helm"),
+        asks={who: tuple(names) for who, names in bundle.get("asks", {}).items()},
     )
     made = {name: make_image(name, values, skeleton) for name, values in images.items()}
     return dataclasses.replace(skeleton, images=made)
@@ -95,6 +98,8 @@ def output_names(values: Values) -> list[str]:
     """The files a component makes, by name; the values may be half wrong: what cannot be known is left out."""
     if values.get("file"):
         return [PurePosixPath(values["file"]).name]
+    if "userland" in values:
+        return _userland_paths(values)
     listed = values.get("build") or values.get("output") or values.get("files") or []
     names = list(listed) if isinstance(listed, Mapping) else [text for text in listed if text]
     return [PurePosixPath(name).name for name in names]
@@ -121,8 +126,27 @@ def make_component(name: str, values: Values) -> Component:
         return DebComponent(
             name=name, package=package, version=version, files=paths, static=values.get("static", False)
         )
+    if "userland" in values:
+        return UserlandComponent(
+            name=name,
+            packages=tuple(values["userland"]),
+            files=tuple(values["files"]),
+            links={path: tuple(names) for path, names in values.get("links", {}).items()},
+        )
     mode = 0o755 if values.get("executable") else 0o644
     return FileComponent(name=name, path=PurePosixPath(values["file"]), version=version, mode=mode)
+
+
+def link_path(target: str, link: str) -> str:
+    """Where a link lies: `bin/busybox`, `sh` -> `bin/sh`; `/usr/bin/env` -> `usr/bin/env`."""
+    return link.lstrip("/") if link.startswith("/") else str(PurePosixPath(target).parent / link)
+
+
+def _userland_paths(values: Values) -> list[str]:
+    """The paths of files and links that are known before the packages are read."""
+    files = [path for path in values.get("files") or () if path and "*" not in path and not path.endswith("/")]
+    links = values.get("links") or {}
+    return files + [link_path(target, link) for target, names in links.items() for link in names or () if link]
 
 
 def _go(name: str, version: str, values: Values) -> GoComponent:
@@ -138,6 +162,7 @@ def _go(name: str, version: str, values: Values) -> GoComponent:
         cgo=values.get("cgo", False),
         needs=tuple(values.get("needs", ())),
         sumdb=values.get("sumdb", True),
+        unverified=tuple(values.get("unverified", ())),
         replace=dict(values.get("replace", {})),
         static=values.get("static", True),
     )

@@ -40,6 +40,7 @@ class _Checks:
         if self.bundle.values is not None:
             self.archives()
             self.shipped_charts()
+        self.asking()
         self.unused_components()
 
     def component(self, name: str, values: Values) -> None:
@@ -176,11 +177,23 @@ class _Checks:
                     hint = "add it to `charts` of bundle.yaml, or remove it"
                     self.charts.problem((name,), "not among the bundle's charts", hint)
 
+    def asking(self) -> None:
+        names = [name for name, _ in _entries(self.images)]
+        for who, wanted in (self.top.get("asks") or {}).items():
+            for number, image in enumerate(wanted or ()):
+                if image and image not in names and self.images.values is not None:
+                    path = ("asks", who, str(number))
+                    self.bundle.problem(path, f"no image {image} in images.yaml", near(image, names))
+        helm = self.top.get("helm")
+        if helm and self.components.values is not None and "helm" not in self.outputs.get(helm, []):
+            self.bundle.problem(("helm",), f"no component {helm} that makes a file helm", near(helm, self.outputs))
+
     def unused_components(self) -> None:
         images = [image for _, image in _entries(self.images)]
         if not images or any(not image or not all(image.get("layers") or [None]) for image in images):
             return
         used = {what.partition("/")[0] for image in images if image for layer in image["layers"] for what in layer}
+        used.add(self.top.get("helm"))
         for name in self.outputs:
             if name not in used and name != CHARTS:
                 self.components.problem((name,), "no image holds a file of it", "place it in images.yaml, or remove it")

@@ -54,6 +54,14 @@ BUNDLE_VERSION = Text(
 FOLDER = Text(what="a path below the recipe's folder", pattern=rf"(?:\./)?{_BELOW}", example="charts/coredns")
 MEMBER = Text(what="a path below the source's folder", pattern=_BELOW, example="build/pause")
 PACKAGE_MEMBER = Text(what="a path in the package", pattern=rf"/?{_BELOW}", example="usr/sbin/nft")
+DEB = Text(what="NAME=VERSION", pattern=rf"{_DEB_NAME}={_DEB_VERSION}", example="busybox-static=1:1.35.0-4+b3")
+_GLOB = r"(?!\.\.?(?:/|$))[A-Za-z0-9_*][A-Za-z0-9._+@~*-]*"
+TREE_PATH = Text(
+    what="a path of a package (* in its last part, / at its end for a folder)",
+    pattern=rf"(?:{_SEGMENT}/)*(?:{_SEGMENT}/|{_GLOB})",
+    example="usr/sbin/nft",
+)
+LINK = Text(what="a name beside it, or an absolute path", pattern=rf"{_SEGMENT}|/{_BELOW}", example="iptables")
 PACKAGE_PATH = Text(what="a package path below the module (. is its root)", pattern=rf"\.|{_BELOW}", example="cmd/ctr")
 IMAGE_FOLDER = Text(what="an absolute path in the image", pattern=rf"/(?:{_BELOW})?", example="/bin")
 WHAT = Text(
@@ -68,6 +76,7 @@ NEED = Text(what="the name of a package of the build root", pattern=_DEB_NAME, e
 COMMAND = Text(what="a shell command in one line", pattern=rf"{_LINE}+", example="make socat")
 COMPONENT_VERSION = Text(what="a version", pattern=r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,99}", example="0.1.0")
 REPLACED = Text(what="a Go module, or a prefix that ends in /*", pattern=rf"{_GO_MODULE}(?:/\*)?", example="k8s.io/*")
+GO_MODULE = Text(what="a Go module", pattern=_GO_MODULE, example="example.org/lib")
 MODULE_VERSION = Text(what="a Go module version", pattern=_GO_VERSION, example="v0.34.4")
 REFERENCE = Text(what="an image name", pattern=r"[A-Za-z0-9._:/$@-]+", example="rancher/mirrored-pause:3.10.1")
 PLATFORM = Text(
@@ -124,6 +133,16 @@ BUNDLE_RECORD = Record(
             required=True,
         ),
         "charts": Field(kind=Items(of=NAME), default="all of charts.yaml", doc="The charts that the bundle carries."),
+        "helm": Field(
+            kind=NAME,
+            doc="The component whose program `helm` renders the charts with all their `discover` values, the build "
+            "then fails unless the images they and `asks` ask for are exactly those of the archives. Without it the "
+            "images are taken as they are listed.",
+        ),
+        "asks": Field(
+            kind=Table(key=NAME, value=Items(of=NAME, least=1)),
+            doc="Who beside the charts asks for images: static pods, the container runtime, controllers.",
+        ),
         "budget": Field(kind=SIZE, doc="The build fails when the archives are larger in all, and says what grew."),
         "expires": Field(kind=DAYS, doc="How long after its lock's epoch the bundle may be admitted."),
         "level": Field(
@@ -164,6 +183,10 @@ GO_RECORD = Record(
             default="true",
             doc="false: the checksum database does not know the module; its sum in go.sum is trust on first use.",
         ),
+        "unverified": Field(
+            kind=Items(of=GO_MODULE),
+            doc="Modules it requires that the checksum database does not know either: trust on first use.",
+        ),
         "replace": Field(
             kind=Table(key=REPLACED, value=MODULE_VERSION),
             doc="Lifts modules to another version. `PREFIX/*` stands for all modules below it that upstream asks for "
@@ -203,9 +226,7 @@ DEB_RECORD = Record(
     doc="Files of one Debian binary package; nothing of it is run.",
     fields={
         "deb": Field(
-            kind=Text(
-                what="NAME=VERSION", pattern=rf"{_DEB_NAME}={_DEB_VERSION}", example="busybox-static=1:1.35.0-4+b3"
-            ),
+            kind=DEB,
             doc="The package and its exact version.",
             required=True,
         ),
@@ -217,6 +238,26 @@ DEB_RECORD = Record(
             required=True,
         ),
         "static": Field(kind=Flag(), default="false", doc="Programs must be fully static; checked."),
+    },
+)
+USERLAND_RECORD = Record(
+    doc="Files of Debian binary packages at their own paths, with the shared libraries they need; nothing is run. "
+    "Scanners find the packages in /var/lib/dpkg/status.d.",
+    fields={
+        "userland": Field(
+            kind=Items(of=DEB, least=1),
+            doc="The packages and their exact versions. Those of libraries are found and pinned by `sealift lock`.",
+            required=True,
+        ),
+        "files": Field(
+            kind=Items(of=TREE_PATH, least=1),
+            doc="Paths in the packages; the last part may hold `*`, a path that ends with `/` is an empty folder.",
+            required=True,
+        ),
+        "links": Field(
+            kind=Table(key=MEMBER, value=Items(of=LINK, least=1)),
+            doc="Path -> names beside it, or absolute paths, that become links to it.",
+        ),
     },
 )
 FILE_RECORD = Record(
@@ -233,7 +274,13 @@ FILE_RECORD = Record(
 )
 COMPONENT = OneOf(
     doc="Where the files come from. Exactly one key says the kind. `$version` is the component's own version.",
-    kinds={"go": GO_RECORD, "compile": COMPILE_RECORD, "deb": DEB_RECORD, "file": FILE_RECORD},
+    kinds={
+        "go": GO_RECORD,
+        "compile": COMPILE_RECORD,
+        "deb": DEB_RECORD,
+        "userland": USERLAND_RECORD,
+        "file": FILE_RECORD,
+    },
     later=("url", "image"),
 )
 

@@ -50,6 +50,7 @@ class GoComponent:
     cgo: bool = False
     needs: tuple[str, ...] = ()
     sumdb: bool = True
+    unverified: tuple[str, ...] = ()
     replace: Mapping[str, str] = field(default_factory=dict)
     static: bool = True
 
@@ -97,6 +98,25 @@ class DebComponent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UserlandComponent:
+    """Files of Debian binary packages at their own paths, with the shared libraries that they need.
+
+    `packages` are `NAME=VERSION`; the lock adds those of libraries. `files` are paths: the last part may hold `*`, one
+    that ends with `/` is an empty folder. `links` maps a path to names beside it, or absolute paths, that lead there.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    files: tuple[str, ...]
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The paths it names; what comes with them is known when it is built."""
+        return self.files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FileComponent:
     """A file beside the recipe; `mode` is octal, 0o644 or 0o755."""
 
@@ -111,7 +131,7 @@ class FileComponent:
         return (self.path.name,)
 
 
-Component = GoComponent | CompileComponent | DebComponent | FileComponent
+Component = GoComponent | CompileComponent | DebComponent | UserlandComponent | FileComponent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +176,10 @@ class FolderChart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A whole recipe; `folder` is where it was read from, all other paths are relative to it."""
+    """A whole recipe; `folder` is where it was read from, all other paths are relative to it.
+
+    `helm` is the component that renders the charts, `asks` says who beside them asks for which images (by key).
+    """
 
     folder: Path
     name: str
@@ -175,6 +198,8 @@ class Recipe:
     budget: int | None = None
     expires_days: int | None = None
     level: int = DEFAULT_LEVEL
+    helm: str | None = None
+    asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tag(self) -> str:

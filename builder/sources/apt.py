@@ -16,6 +16,7 @@ from builder.sources.aptlists import (
     binary_file,
     parse_madison,
     parse_name,
+    parse_simulated,
     source_files,
     with_sources,
 )
@@ -74,6 +75,15 @@ class AptClient:
             kind = "source package" if source else "package"
             raise MissingError(f"no archive lists the {kind} {package}", where="apt", got=_versions(listed), hint=hint)
         return Package(suite=suite, files=files)
+
+    def together(self, packages: Sequence[str]) -> tuple[str, ...]:
+        """Packages (`NAME=VERSION`) -> all that apt would install with them on an empty system, sorted.
+
+        Recommended ones are left out. Raises StepError when they cannot be installed together.
+        """
+        words = ["=".join(parse_name(package)) for package in packages]
+        options = ["--simulate", "--no-install-recommends"]
+        return parse_simulated(self._call("apt-get", [*options, "install", *words], cwd=self.folder, what=words[0]))
 
     def download(self, package: str, folder: Path, *, source: bool) -> None:
         """Brings the files of `NAME=VERSION` into a folder; the lists are renewed once when they seem old."""

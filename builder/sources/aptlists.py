@@ -36,6 +36,18 @@ def parse_name(text: str) -> tuple[str, str]:
     return name, version
 
 
+def parse_simulated(text: str) -> tuple[str, ...]:
+    """Output of `apt-get --simulate install` -> what it would install, as sorted `NAME=VERSION`."""
+    # Inst libc6 (2.36-9 Debian:12.1/stable [amd64]) [what it waits for]
+    found = re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", text, re.MULTILINE)
+    return tuple(sorted("=".join(parse_name(f"{name}={version}")) for name, version in found))
+
+
+def is_library(package: str) -> bool:
+    """Whether a Debian package holds a shared library: those are named after it (Debian policy 8.1)."""
+    return package.startswith("lib")
+
+
 def with_sources(name: str, text: str) -> str:
     """A `*.list` or `*.sources` file of apt's (sources.list(5)) -> the same, listing binaries and sources."""
     return _with_sources_822(text) if name.endswith(".sources") else _with_sources_lines(text)

@@ -1,12 +1,14 @@
 """Debian source and binary packages: resolved to files with sha256 when locked, kept as blobs when fetched."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from builder.lock.model import LockedFile, LockedInput
 from builder.sources.apt import AptClient
+from builder.sources.aptlists import is_library
 from builder.sources.verified import Verified
 from builder.store import Store
 from bundles.digest import Digest
@@ -26,6 +28,16 @@ def lock_package(client: AptClient, component: str, package: str, *, source: boo
         found = client.find(package, source=source)
     prefix = SOURCE_PREFIX if source else BINARY_PREFIX
     return LockedInput(component=component, source=f"{prefix}{found.suite}/{package}", files=found.files)
+
+
+def lock_userland(client: AptClient, component: str, packages: Sequence[str]) -> tuple[LockedInput, ...]:
+    """Packages as `NAME=VERSION` -> an entry for each, and for each of the libraries that apt would install with them.
+
+    Raises MissingError for what no signed list has, StepError when apt cannot bring them together.
+    """
+    named = [lock_package(client, component, package, source=False) for package in packages]
+    libraries = [package for package in client.together(packages) if is_library(package) and package not in packages]
+    return (*named, *(lock_package(client, component, package, source=False) for package in libraries))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

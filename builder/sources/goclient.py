@@ -125,7 +125,7 @@ def download_error(text: str, name: str, what: str) -> SealiftError:
         hint = "check the network and go's proxy settings (go env GOPROXY)"
         return MissingError(f"{name} cannot be fetched", where=what, got=got, hint=hint)
     if _NOT_IN_DATABASE.search(got):
-        hint = "if you trust what is served now, say `sumdb: false` in the component: the lock then pins it"
+        hint = "if you trust what is served, say `sumdb: false` in the component (`unverified` for what it requires)"
         return MissingError(f"the checksum database does not know {name}", where=what, got=got, hint=hint)
     return StepError(f"{name} cannot be fetched", where=what, got=got, hint="is the version spelled as its tag is?")
 

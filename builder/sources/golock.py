@@ -198,10 +198,11 @@ def _setting(client: GoClient, name: str) -> str:
 
 
 def _no_sumdb(client: GoClient, component: GoComponent) -> dict[str, str]:
-    """Leaves one module to trust on first use; the machine's own exceptions stay."""
-    if component.sumdb:
+    """Leaves what the recipe names to trust on first use; the machine's own exceptions stay."""
+    named = [*([] if component.sumdb else [component.module or ""]), *component.unverified]
+    if not named:
         return {}
-    patterns = [_setting(client, "GONOSUMDB"), component.module or ""]
+    patterns = [_setting(client, "GONOSUMDB"), *named]
     return {"GONOSUMDB": ",".join(filter(None, patterns))}
 
 

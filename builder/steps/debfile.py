@@ -8,7 +8,8 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
 
 from backports import zstd
 
@@ -29,20 +30,56 @@ class _Decompressor(Protocol):
     def eof(self) -> bool: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DebEntry:
+    """What a package has at a path: `mode` in octal, `target` of a symlink as it is stored."""
+
+    kind: Literal["file", "folder", "symlink", "other"]
+    mode: int
+    target: str = ""
+
+
 class DebFile:
     """One package's data: its files by the path that they would have on a system."""
 
     def __init__(self, package: bytes, *, where: object, limit: int = MAX_DATA) -> None:
         """The .deb's bytes; `limit` bounds its data in bytes. Raises FormatError, LimitError."""
         self._where = where
+        self._package, self._limit = package, limit
+        self._archive, self._members = self._open("data.tar")
+
+    def _open(self, name: str) -> tuple[tarfile.TarFile, Mapping[str, tarfile.TarInfo]]:
+        data = _part(self._package, name, self._where, self._limit)
         try:
             # `r:`: exactly a tar; the default would unpack another compression inside, without any bound.
-            self._archive = tarfile.open(fileobj=io.BytesIO(_data(package, where, limit)), mode="r:")  # noqa: SIM115
-            self._members: Mapping[str, tarfile.TarInfo] = {
-                member.name.removeprefix("./").rstrip("/"): member for member in self._archive.getmembers()
-            }
+            archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:")  # noqa: SIM115
+            return archive, {member.name.removeprefix("./").rstrip("/"): member for member in archive.getmembers()}
         except _DAMAGE as exc:
-            raise FormatError(f"malformed data.tar: {exc}", where=where) from exc
+            raise FormatError(f"malformed {name}: {exc}", where=self._where) from exc
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths of the package, sorted, without a leading `/`."""
+        return tuple(sorted(self._members))
+
+    def entry(self, path: str) -> DebEntry | None:
+        """What the package has at a path, links not followed; None for nothing."""
+        member = self._members.get(path)
+        if member is None:
+            return None
+        if member.issym():
+            return DebEntry(kind="symlink", mode=0o777, target=member.linkname)
+        kind: Literal["file", "folder", "other"] = "file" if member.isreg() or member.islnk() else "other"
+        return DebEntry(kind="folder" if member.isdir() else kind, mode=member.mode & 0o7777)
+
+    def control(self) -> str:
+        """The package's own record (Debian policy 5.3). Raises FormatError, LimitError."""
+        archive, members = self._open("control.tar")
+        member = members.get("control")
+        file = archive.extractfile(member) if member is not None and member.isreg() else None
+        if file is None:
+            raise FormatError("no control file in the package", where=self._where)
+        return file.read().decode("utf-8", "replace")
 
     def file(self, path: str) -> tuple[bytes, bool]:
         """A path in the package -> the file's bytes, and whether it is executable; links are followed by names alone.
@@ -60,18 +97,18 @@ class DebFile:
         return content, bool(member.mode & 0o111)
 
     def _resolve(self, path: str) -> tarfile.TarInfo:
-        wanted = _joined("", path)
+        wanted = joined("", path)
         for _ in range(_MAX_LINKS):
             member = self._members.get(wanted)
             if member is None:
                 raise FormatError("no such file in the package", where=self._where, got=path)
             if not member.issym():
                 return member
-            wanted = _joined(wanted.rpartition("/")[0], member.linkname)
+            wanted = joined(wanted.rpartition("/")[0], member.linkname)
         raise FormatError("too many links in the package", where=self._where, got=path)
 
 
-def _joined(folder: str, link: str) -> str:
+def joined(folder: str, link: str) -> str:
     """A link's target below the package's root, which `..` does not leave."""
     parts: list[str] = []
     for part in (link if link.startswith("/") else f"{folder}/{link}").split("/"):
@@ -82,12 +119,12 @@ def _joined(folder: str, link: str) -> str:
     return "/".join(parts)
 
 
-def _data(package: bytes, where: object, limit: int) -> bytes:
-    """A .deb -> its unpacked data.tar."""
+def _part(package: bytes, wanted: str, where: object, limit: int) -> bytes:
+    """A .deb -> its unpacked data.tar or control.tar."""
     for name, content in _members(package, where):
-        if name.startswith("data.tar"):
+        if name.startswith(wanted):
             return _decompress(name, content, where, limit)
-    raise FormatError("no data.tar in the package", where=where)
+    raise FormatError(f"no {wanted} in the package", where=where)
 
 
 def _members(package: bytes, where: object) -> Iterator[tuple[str, bytes]]:
@@ -106,12 +143,13 @@ def _members(package: bytes, where: object) -> Iterator[tuple[str, bytes]]:
 
 
 def _decompress(name: str, content: bytes, where: object, limit: int) -> bytes:
-    if name == "data.tar":
+    suffix = name.partition(".tar")[2]
+    if not suffix:
         return content
-    makers = {"data.tar.xz": lzma.LZMADecompressor, "data.tar.gz": _gzip, "data.tar.zst": zstd.ZstdDecompressor}
-    if name not in makers:
+    makers = {".xz": lzma.LZMADecompressor, ".gz": _gzip, ".zst": zstd.ZstdDecompressor}
+    if suffix not in makers:
         raise FormatError("unknown compression in the package", where=where, got=name, want=", ".join(makers))
-    decompressor: _Decompressor = makers[name]()
+    decompressor: _Decompressor = makers[suffix]()
     try:
         data = decompressor.decompress(content, limit)
     except (lzma.LZMAError, zlib.error, zstd.ZstdError, EOFError) as exc:

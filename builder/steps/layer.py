@@ -9,6 +9,7 @@ from builder.errors import StepError
 from builder.plan.model import Output, Receipt, Step
 from builder.recipe.model import CHARTS, AssembleImage, Placement
 from builder.steps.context import Job, StepContext
+from builder.steps.userland import FOLDERS, LINKS
 from builder.store import Store
 from builder.store_frames import StoreFrames
 from bundles.layers.build import build_layer
@@ -59,12 +60,29 @@ def placed(
     """Receipts by step name -> the layer's files. Pure; raises StepError where two claim one path."""
     entries: dict[str, LayerEntry] = {}
     for placement in placements:
-        for name, output in _outputs(placement, needed, charts):
-            path = str(PurePosixPath(str(placement.folder).lstrip("/")) / name)
-            if path in entries:
-                raise StepError("two components put a file at one path", where=placement.component, got=f"/{path}")
-            entries[path] = LayerEntry(path=path, kind="file", mode=output.mode, size=output.size, digest=output.digest)
+        for entry in _entries(placement, needed, charts):
+            known = entries.setdefault(entry.path, entry)
+            if known is not entry and (entry.kind != "dir" or known != entry):
+                raise StepError(
+                    "two components put a file at one path", where=placement.component, got=f"/{entry.path}"
+                )
     return list(entries.values())
+
+
+def _entries(placement: Placement, needed: Mapping[str, Receipt], charts: tuple[str, ...]) -> Iterator[LayerEntry]:
+    """The files of a placement; and where a whole component is placed, its links and empty folders."""
+
+    def path(name: str) -> str:
+        return str(PurePosixPath(str(placement.folder).lstrip("/")) / name)
+
+    for name, output in _outputs(placement, needed, charts):
+        yield LayerEntry(path=path(name), kind="file", mode=output.mode, size=output.size, digest=output.digest)
+    if placement.output is None and placement.component != CHARTS:
+        facts = needed[f"component {placement.component}"].facts
+        for name, target in facts.get(LINKS, {}).items():
+            yield LayerEntry(path=path(name), kind="symlink", mode=0o777, target=target)
+        for name, mode in facts.get(FOLDERS, {}).items():
+            yield LayerEntry(path=path(name), kind="dir", mode=mode)
 
 
 def _run(placements: tuple[Placement, ...], charts: tuple[str, ...], level: int, context: StepContext) -> Receipt:

@@ -1,0 +1,66 @@
+"""Who asks for which image: the charts, as they were rendered, and what the recipe names beside them.
+
+The images of a bundle are exactly those that are asked for: one too few is a pod that never starts at a site without
+a way out, one too many is carried there for nothing. Pure: recipe and receipts in, words out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder.errors import RecipeError
+from builder.plan.model import Receipt
+from builder.recipe.model import Recipe
+from builder.steps.render import IMAGES, render_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asker:
+    """`name` as in the recipe (`chart coredns`, `static-pods`); `detail` names the objects of a chart."""
+
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        """Both, in words."""
+        return f"{self.name} ({self.detail})" if self.detail else self.name
+
+
+def askers(recipe: Recipe, receipts: Mapping[str, Receipt]) -> dict[str, list[Asker]]:
+    """Receipts by step name -> who asks for each image, by its normalised name; empty without a helm to ask."""
+    found: dict[str, list[Asker]] = {}
+    if recipe.helm is None:
+        return found
+    for who, names in recipe.asks.items():
+        for name in names:
+            found.setdefault(recipe.images[name].reference.name, []).append(Asker(name=who))
+    for chart in recipe.charts:
+        rendered = receipts.get(render_name(chart))
+        for image, owners in (rendered.facts[IMAGES] if rendered else {}).items():
+            found.setdefault(image, []).append(Asker(name=f"chart {chart}", detail=", ".join(owners)))
+    return found
+
+
+def check_images(recipe: Recipe, receipts: Mapping[str, Receipt]) -> None:
+    """Returns when the archives hold what is asked for and nothing else; raises RecipeError that names who asks."""
+    if recipe.helm is None:
+        return
+    asked = askers(recipe, receipts)
+    carried = {
+        recipe.images[name].reference.name: archive
+        for archive, names in recipe.archives.items()
+        for name in names
+        if name != recipe.runtime
+    }
+    rows = [
+        f"{image} is in no archive; {' and '.join(map(str, who))} {'ask' if len(who) > 1 else 'asks'} for it"
+        for image, who in asked.items()
+        if image not in carried
+    ]
+    rows += [f"{image} in {archive}: nobody asks for it" for image, archive in carried.items() if image not in asked]
+    if rows:
+        raise RecipeError(
+            "the images are not those that are asked for:\n  " + "\n  ".join(sorted(rows)),
+            where=recipe.folder / "bundle.yaml",
+            hint="add the image to an archive, or name who asks for it in `asks`; a chart's `discover` holds values "
+            "that ask for more",
+        )

@@ -1,0 +1,3 @@
+module sealift.build/helm-job
+
+go 1.24
