@@ -86,3 +86,29 @@ def make_test_node(
     )
     node.found.bin = programs
     return node
+
+
+# Objects are files NAMESPACE.KIND.NAME with their JSON; a ConfigMap called refuse-me is refused, the others applied.
+FAKE_KUBECTL = (
+    f"#!{sys.executable}\n"
+    """
+import json, pathlib, sys, yaml
+store = pathlib.Path({store!r})
+with (store / "calls").open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+code = 0
+for document in yaml.safe_load_all(sys.stdin):
+    if not document:
+        continue
+    metadata = document["metadata"]
+    path = store / ".".join([metadata.get("namespace", ""), document["kind"], metadata["name"]])
+    if "delete" in sys.argv:
+        path.unlink(missing_ok=True)
+    elif metadata["name"] == "refuse-me":
+        print("admission says no", file=sys.stderr)
+        code = 1
+    else:
+        path.write_text(json.dumps(document))
+sys.exit(code)
+"""
+)

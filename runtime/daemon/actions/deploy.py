@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -71,54 +71,71 @@ async def _pass(node: Node, memory: _Memory) -> None:
     if memory.held and not memory.helm:
         memory.helm = await is_healthy(f"{node.config.api_url}{HELM_API}", node.admin)
     gate = asyncio.Semaphore(_AT_ONCE)
+    applied: dict[str, _Applied] = {}
 
     async def one(path: str) -> None:
-        async with gate:
-            await _look_at(node, memory, path, files[path])
+        async with gate, _told(node, memory, path):
+            if (done := await _apply(node, memory, path)) is not None:
+                applied[path] = done
 
     await asyncio.gather(*map(one, todo))
+    # Only now: an object that moved from one file to another is in the cluster by the other one's right.
+    for path, done in applied.items():
+        async with _told(node, memory, path):
+            await _prune(node, memory, path, done)
+            memory.failed.pop(path, None)
+            memory.seen[path] = files[path]
 
 
-async def _look_at(node: Node, memory: _Memory, path: str, stamp: tuple[int, int, int]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What a file holds now, and what it may have held before."""
+
+    digest: Digest
+    objects: frozenset[ObjectKey]
+    before: frozenset[ObjectKey]
+
+
+@contextlib.asynccontextmanager
+async def _told(node: Node, memory: _Memory, path: str) -> AsyncIterator[None]:
+    """A failure is kept for the status, told once, and keeps no other file back."""
     try:
-        if is_disabled(path, node.config.disabled):
-            await _settle(node, memory, path, b"", frozenset())
-        else:
-            text = await asyncio.to_thread(_effective, node, path)
-            objects = frozenset(objects_in(text, path))
-            if not memory.helm and any(key.group == HELM_GROUP for key in objects):
-                memory.helm = await is_healthy(f"{node.config.api_url}{HELM_API}", node.admin)
-                if not memory.helm:
-                    memory.held.add(path)
-                    return
-            await _settle(node, memory, path, text, objects)
+        yield
     except SealiftError as exc:
         if memory.failed.get(path) != str(exc):
             node.say(f"warning: not applied: {path}: {exc}")
         memory.failed[path] = str(exc)
-        return
-    finally:
-        if memory.helm:
-            memory.held.discard(path)
-    memory.failed.pop(path, None)
-    memory.seen[path] = stamp
 
 
-async def _settle(node: Node, memory: _Memory, path: str, text: bytes, objects: frozenset[ObjectKey]) -> None:
-    """Applies a file and removes what it held before and holds no more, unless another file holds it now."""
-    before = memory.deployed.get(path)
-    known = before.held() if before else frozenset()
-    if known - objects or objects - known:
+async def _apply(node: Node, memory: _Memory, path: str) -> _Applied | None:
+    """Brings what a file holds into the cluster; None while it has to wait for helm-controller."""
+    disabled = is_disabled(path, node.config.disabled)
+    text = b"" if disabled else await asyncio.to_thread(_effective, node, path)
+    objects = frozenset(objects_in(text, path))
+    if not memory.helm and any(key.group == HELM_GROUP for key in objects):
+        memory.helm = await is_healthy(f"{node.config.api_url}{HELM_API}", node.admin)
+        if not memory.helm:
+            memory.held.add(path)
+            return None
+    memory.held.discard(path)
+    found = memory.deployed.get(path)
+    done = _Applied(digest=Digest.of(text), objects=objects, before=found.held() if found else frozenset())
+    if done.before != objects:
         # Remembered first: after a crash in between, what may be in the cluster is known.
-        await _remember(node, memory, entry(path, Digest.of(text), known | objects))
+        await _remember(node, memory, entry(path, done.digest, done.before | objects))
     if objects:
         await _kubectl(node, ["apply", "--server-side", "--force-conflicts", f"--field-manager={_MANAGER}"], text)
         node.say(f"applied {path}")
+    return done
+
+
+async def _prune(node: Node, memory: _Memory, path: str, done: _Applied) -> None:
+    """Removes what a file held before and holds no more, unless another file holds it now."""
     elsewhere = {key for other, file in memory.deployed.items() if other != path for key in file.held()}
-    if gone := known - objects - elsewhere:
+    if gone := done.before - done.objects - elsewhere:
         await remove_objects(node, gone)
         node.say(f"removed {len(gone)} objects that are not in {path} any more")
-    await _remember(node, memory, entry(path, Digest.of(text), objects))
+    await _remember(node, memory, entry(path, done.digest, done.objects))
 
 
 async def _remember(node: Node, memory: _Memory, file: DeployedFile) -> None:
