@@ -22,6 +22,7 @@ _COMMANDS = {
     "util-linux": "unshare",
     "xz-utils": "xz",
     "patch": "patch",
+    "pkg-config": "pkg-config",
 }
 
 
@@ -79,6 +80,8 @@ def _asked(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield "libc6-dev", component.name
             for package in component.needs:
                 yield package, component.name
+        if isinstance(component, GoComponent) and component.cgo:
+            yield "pkg-config", component.name  # cgo asks it where C libraries are
         if isinstance(component, (DebComponent, UserlandComponent)):
             yield "apt", component.name
         if isinstance(component, CompileComponent) and component.source.startswith("deb-source:"):

@@ -17,6 +17,11 @@ import click
 
 from bundles.errors import UsageError
 from bundles.talk import PROGRESS_MODES, Progress, error_json, error_text, exit_code, make_progress
+from runtime.commands.environment import environment
+from runtime.commands.prove import prove
+from runtime.commands.reset import reset
+from runtime.commands.server import server
+from runtime.commands.status import status
 from runtime.layout import DEFAULT_DATA_DIR, DEFAULT_SHIM_DIR, NodeLayout
 
 if TYPE_CHECKING:
@@ -69,6 +74,10 @@ def cli() -> None:
 
     Exit codes: 0 done; 1 failed, damaged or missing; 2 wrong usage; 3 refused for trust; 130 interrupted.
     """
+
+
+for _verb in (server, status, environment, reset, prove):
+    cli.add_command(_verb)
 
 
 @cli.command()

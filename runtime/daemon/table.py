@@ -72,16 +72,24 @@ STAGES: Final = (
         failure=OnFailure.STOP,
     ),
     Stage(
+        name="kernel",
+        text="loads modules, turns on forwarding, and remembers the settings that reset puts back",
+    ),
+    Stage(
+        name="archives",
+        text="compares the archives in agent/images with what was admitted",
+    ),
+    Stage(
         name="containerd",
         text="runs containerd; up when its CRI answers",
-        needs=("content", "files"),
+        needs=("content", "files", "kernel"),
         kind=Kind.SERVICE,
         failure=OnFailure.STOP,
     ),
     Stage(
         name="images",
         text="imports, pins and retags the admitted archives; unchanged ones are skipped",
-        needs=("containerd",),
+        needs=("archives", "containerd"),
     ),
     Stage(
         name="manifests",

@@ -16,6 +16,7 @@ IMAGE_KEYS: Final = (
     "etcd-image",
     "pause-image",
     "runtime-image",
+    "helm-controller-image",
     "helm-job-image",
 )
 

@@ -60,3 +60,8 @@ def test_each_package_is_named_once_with_the_first_that_asks() -> None:
 def test_only_what_is_missing_is_named() -> None:
     machine = FakeMachine(commands=frozenset({"gcc", "unshare"}), packages=frozenset({"libc6-dev"}))
     assert [need.package for need in doctor.missing(recipe(PAUSE), machine)] == ["binutils"]
+
+
+def test_cgo_needs_pkg_config_to_find_its_libraries() -> None:
+    assert "pkg-config" in [need.package for need in doctor.needs(recipe(RUNC))]
+    assert "pkg-config" not in [need.package for need in doctor.needs(recipe(PAUSE))]

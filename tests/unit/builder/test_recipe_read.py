@@ -50,7 +50,7 @@ def test_the_default_recipe_puts_all_ten_binaries_into_bin() -> None:
 def test_every_go_component_has_its_modules_pinned_beside_the_recipe() -> None:
     recipe = read_recipe(RECIPES / "rke2-v1.34")
     for name, component in recipe.components.items():
-        if isinstance(component, GoComponent) and component.module is not None:
+        if isinstance(component, GoComponent) and component.module:
             folder = RECIPES / "rke2-v1.34/go" / name
             assert f"module sealift.build/{name}\n" in (folder / "go.mod").read_text()
             assert f"\t{component.module} {component.version}\n" in (folder / "go.mod").read_text().replace(

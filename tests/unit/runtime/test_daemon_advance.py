@@ -203,12 +203,14 @@ def test_a_stop_ends_the_kubelet_before_containerd() -> None:
 def test_the_control_plane_starts_in_the_order_of_what_it_talks_to() -> None:
     world = World(SERVER)
     world.send(Begin(0.0))
-    assert set(world.running) == {"content", "files"}
+    assert set(world.running) == {"content", "files", "kernel", "archives"}
     world.end("files")
     assert {"manifests"} <= set(world.running) and "containerd" not in world.running
     world.end("manifests")
     assert {"etcd", "kube-proxy"} <= set(world.running) and "kubelet" not in world.running
     world.end("content")
+    world.end("archives")
+    world.end("kernel")
     world.rise("containerd")
     world.end("images")
     assert "kubelet" in world.running and "kube-apiserver" not in world.running
@@ -246,13 +248,15 @@ def test_pauses_double_up_to_their_bound() -> None:
 def test_the_rendered_table_tells_every_stage() -> None:
     text = rendered(SERVER)
     assert all(f"| {name} |" in text for name in SERVER.names)
-    assert "| containerd | content, files |" in text and "the node stops" in text
+    assert "| containerd | content, files, kernel |" in text and "the node stops" in text
 
 
 def test_an_agent_has_no_control_plane() -> None:
     assert set(table_for("agent").names) == {
         "content",
         "files",
+        "kernel",
+        "archives",
         "containerd",
         "images",
         "manifests",

@@ -1,0 +1,85 @@
+"""`sealift-node prove`."""
+
+from pathlib import Path
+
+import click
+
+from bundles.errors import SealiftError, UsageError
+from bundles.talk import PROGRESS_MODES
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("bundle", metavar="BUNDLE", type=_PATH)
+@click.option("--report", type=_PATH, metavar="FILE", required=True, help="Write the report here, good or not.")
+@click.option("--agents", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Further nodes.")
+@click.option("--key", type=_PATH, metavar="PUB", help="Trust this public key.")
+@click.option("--policy", type=_PATH, metavar="FILE", help="Trust what this policy trusts.")
+@click.option("--insecure-no-signature", "insecure", is_flag=True, help="Accept a bundle that nobody signed.")
+@click.option("--work", type=_PATH, metavar="DIR", help="Disk for the machine, removed at the end. [default: /var/tmp]")
+@click.option("--logs", type=_PATH, metavar="DIR", help="Keep the machine's logs here.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="When all must be ready. [default: 600]")
+@click.option("--json", "as_json", is_flag=True, help="Print the report on stdout.")
+@click.option(
+    "--progress",
+    type=click.Choice(PROGRESS_MODES),
+    default="auto",
+    show_default=True,
+    help="How work is told on stderr.",
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")
+def prove(
+    bundle: Path,
+    report: Path,
+    agents: int,
+    key: Path | None,
+    policy: Path | None,
+    insecure: bool,
+    work: Path | None,
+    logs: Path | None,
+    timeout: float | None,
+    as_json: bool,
+    progress: str,
+) -> None:
+    """Boot a bundle in namespaces of its own, with no way out, check that all of it works, and write a report.
+
+    Needs root, iproute2, nftables and util-linux, and about four times the bundle's size on disk. Nothing is left when
+    it ends. Exit code 0 only when everything is as it must be. Needs one of --key, --policy and
+    --insecure-no-signature; without it the exit code is 3.
+    """
+    import os
+    import sys
+    import time
+
+    from bundles import trust
+    from bundles.platform import from_machine
+    from bundles.talk import make_progress
+    from runtime.prove import proof
+    from runtime.prove import report as documents
+
+    trusted = trust.require(key=key, policy=policy, insecure=insecure)
+    if agents:
+        raise UsageError("agents cannot be proved yet", got=f"--agents {agents}", hint="leave --agents away")
+    if not report.absolute().parent.is_dir():
+        raise UsageError("no such folder for the report", where=report)
+    machine = os.uname()
+    result = proof.prove(
+        proof.Proving(
+            bundle=bundle,
+            trust=trusted,
+            platform=from_machine(machine.sysname, machine.machine),
+            now=int(time.time()),
+            work=work or proof.WORK,
+            logs=logs,
+            patience=proof.PATIENCE if timeout is None else timeout,
+            environment=os.environ,
+            clock=time.monotonic,
+            progress=make_progress(progress, sys.stderr, time.monotonic),  # type: ignore[arg-type] # click checked it
+            say=lambda line: click.echo(line, err=True),
+        )
+    )
+    documents.write(report, result)
+    click.echo(documents.encode(result).decode() if as_json else str(report), nl=not as_json)
+    if faults := result.faults():
+        raise SealiftError("the bundle is not proved", where=bundle, got="; ".join(faults), hint=f"look at {report}")

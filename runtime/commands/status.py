@@ -1,0 +1,32 @@
+"""`sealift-node status`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=str(DEFAULT_DATA_DIR),
+    show_default=True,
+    metavar="DIR",
+    help="RKE2's data directory.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")
+def status(data_dir: Path, as_json: bool) -> int:
+    """Show how the node stands: each stage below what it waits for.
+
+    Exit code 0 when the node is ready, 1 when it is not, or when no daemon runs.
+    """
+    from runtime.daemon.status import as_document, as_tree, read_status
+
+    found = read_status(NodeLayout.at(data_dir))
+    for line in [json.dumps(as_document(found), ensure_ascii=False)] if as_json else as_tree(found):
+        click.echo(line)
+    return 0 if found.ready else 1

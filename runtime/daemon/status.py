@@ -1,0 +1,119 @@
+"""How the node stands: the daemon's own words, and whether it is alive. Reads files only."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runtime import admitted
+from runtime.daemon.advance import Phase
+from runtime.daemon.journal import Journal, holder, read_journal
+from runtime.layout import NodeLayout
+
+_MARKS: Final = {
+    Phase.WAITING.value: "·",
+    Phase.RUNNING.value: "…",
+    Phase.UP.value: "●",
+    Phase.PAUSED.value: "!",
+    Phase.DONE.value: "✓",
+    Phase.ENDED.value: "○",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """`pid` of the daemon that runs, None when none does; `journal` its words or the last run's."""
+
+    data: str
+    pid: int | None
+    bundle: str
+    journal: Journal | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the node was Ready by this run, and the daemon is alive and not stopping."""
+        journal = self.journal
+        if self.pid is None or journal is None or journal.stop:
+            return False
+        return any(stage.name == "ready" and stage.reached is not None for stage in journal.stages)
+
+
+def read_status(layout: NodeLayout) -> Status:
+    """Looks; raises FormatError for files of another version."""
+    record = admitted.read(layout.admitted)
+    return Status(
+        data=str(layout.data),
+        pid=holder(layout),
+        bundle=record.bundle if record else "",
+        journal=read_journal(layout),
+    )
+
+
+def as_document(status: Status) -> dict[str, Any]:
+    """For machines; times are seconds of Unix time."""
+    journal = status.journal
+    document: dict[str, Any] = {
+        "data": status.data,
+        "running": status.pid is not None,
+        "pid": status.pid,
+        "ready": status.ready,
+        "bundle": status.bundle,
+        "stages": [],
+        "problems": {},
+    }
+    if journal is None:
+        return document
+    stages = [
+        {
+            "name": stage.name,
+            "phase": stage.phase,
+            "needs": stage.needs,
+            "since": stage.since / 1000,
+            "reached": stage.reached / 1000 if stage.reached is not None else None,
+            "seconds": (stage.reached - journal.began) / 1000 if stage.reached is not None else None,
+            "restarts": stage.restarts,
+            "detail": stage.detail,
+        }
+        for stage in journal.stages
+    ]
+    return document | {
+        "node": journal.node,
+        "role": journal.role,
+        "began": journal.began / 1000,
+        "started_from": journal.bundle,
+        "stop": journal.stop,
+        "stages": stages,
+        "problems": journal.problems,
+    }
+
+
+def as_tree(status: Status) -> list[str]:
+    """For people: each stage below the last of those it needs."""
+    journal = status.journal
+    alive = f"process {status.pid}" if status.pid is not None else "no daemon runs"
+    lines = [f"{status.data}: {alive}", f"bundle: {status.bundle or 'none admitted'}"]
+    if journal is None:
+        return [*lines, "this node never ran"]
+    if journal.bundle != status.bundle:
+        lines.append(f"warning: the daemon was started from {journal.bundle or 'no bundle'}: restart it")
+    lines.append(f"{journal.role} {journal.node}" + (": ready" if status.ready else ""))
+    if journal.stop:
+        lines.append(f"stop: {journal.stop.splitlines()[0]}")
+    lines += [f"not imported: {name}: {why}" for name, why in sorted(journal.problems.items())]
+    return [*lines, *_branches(journal, "", 0)]
+
+
+def _branches(journal: Journal, above: str, depth: int) -> list[str]:
+    order = {stage.name: number for number, stage in enumerate(journal.stages)}
+    lines = []
+    for stage in journal.stages:
+        parent = max(stage.needs, key=order.__getitem__, default="")
+        if parent != above:
+            continue
+        when = f"{(stage.reached - journal.began) / 1000:7.2f} s" if stage.reached is not None else f"{stage.phase:>9}"
+        words = [f"{'  ' * depth}{_MARKS.get(stage.phase, '?')} {stage.name}".ljust(36), when]
+        if stage.restarts:
+            words.append(f"restarted {stage.restarts}x")
+        if stage.detail:
+            words.append(stage.detail.splitlines()[0])
+        lines.append("  ".join(words))
+        lines += _branches(journal, stage.name, depth + 1)
+    return lines

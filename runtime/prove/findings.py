@@ -1,0 +1,110 @@
+"""What a proof found so far, and the report made of it. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bundles.errors import ProblemsError
+from bundles.index import BundleIndex
+from runtime.daemon.chosen import choose_images
+from runtime.daemon.journal import Journal
+from runtime.nodeconf.parse import Machine, parse
+from runtime.nodeconf.settings import from_flags
+from runtime.offer import Offer
+from runtime.prove.boot import Observed
+from runtime.prove.hands import PATHS
+from runtime.prove.images import Usage
+from runtime.prove.isolation import Outside
+from runtime.prove.objects import Pod
+from runtime.prove.probe import NAMESPACE
+from runtime.prove.report import (
+    Bundle,
+    CheckResult,
+    MissingResult,
+    NodeResult,
+    OutsideResult,
+    PodResult,
+    Report,
+    StageResult,
+)
+
+_READY = "ready"  # the daemon's stage of that name
+_NOTHING = Usage(used=(), unused=(), missing=(), strange=())
+_NOBODY = Outside()
+
+
+@dataclass(slots=True)
+class Findings:
+    """Filled in as a proof goes on; everything has a value also when it ends early."""
+
+    node: str
+    ready: bool = False
+    observed: Observed = field(default_factory=Observed)
+    journal: Journal | None = None
+    used: Usage = _NOTHING
+    outside: Outside = _NOBODY
+    control: bool = False
+    checks: tuple[CheckResult, ...] = ()
+    namespaces: frozenset[str] = frozenset()
+
+
+def make_report(offer: Offer, findings: Findings, left: tuple[str, ...]) -> Report:
+    """Findings, and what could not be taken down -> the report."""
+    observed, journal = findings.observed, findings.journal
+    index = offer.index
+    return Report(
+        ready=findings.ready,
+        bundle=Bundle(name=offer.name, version=index.version, sha256=offer.digest),
+        nodes=(NodeResult(name=findings.node, role="server", ready_seconds=_reached(journal, _READY)),),
+        pods=tuple(_pod(pod) for pod in observed.cluster.pods if pod.metadata.namespace != NAMESPACE),
+        images=findings.used.used,
+        unused=findings.used.unused,
+        missing=findings.used.missing or missing_roles(index),
+        outside=OutsideResult(
+            attempts=findings.outside.attempts + len(observed.pulls),
+            packets=findings.outside.packets,
+            control=findings.control,
+        ),
+        checks=(*findings.checks, CheckResult(name="teardown", ok=not left, seconds=0.0)),
+        stages=tuple(
+            StageResult(name=stage.name, seconds=_reached(journal, stage.name))
+            for stage in (journal.stages if journal else ())
+        ),
+    )
+
+
+def missing_roles(index: BundleIndex) -> tuple[MissingResult, ...]:
+    """What the static pods of a server need and the bundle has not: a node does not even begin without it."""
+    machine = Machine(hostname="prove", address=None)
+    settings = from_flags([("node-ip", "192.0.2.1")])  # RFC 5737: an address is needed, which one does not matter
+    config = parse(settings, role="server", paths=PATHS, machine=machine, where="prove").config
+    try:
+        choose_images(config, index)
+    except ProblemsError as exc:
+        return tuple(MissingResult(reference=problem.where, used_by=_askers(problem.where)) for problem in exc.problems)
+    return ()
+
+
+def _askers(key: str) -> tuple[str, ...]:
+    """`etcd-image` -> who wants it."""
+    return (f"sealift-node server ({key})",)
+
+
+def _reached(journal: Journal | None, name: str) -> float | None:
+    """Seconds from the daemon's start until a stage was reached."""
+    stages: Iterable[float] = (
+        round((stage.reached - journal.began) / 1000, 2)
+        for stage in (journal.stages if journal else ())
+        if journal is not None and stage.name == name and stage.reached is not None
+    )
+    return next(iter(stages), None)
+
+
+def _pod(pod: Pod) -> PodResult:
+    return PodResult(
+        namespace=pod.metadata.namespace,
+        name=pod.metadata.name,
+        node=pod.spec.node_name,
+        phase=pod.status.phase,
+        ready=pod.ready,
+        restarts=sum(status.restart_count for status in pod.status.container_statuses),
+    )
