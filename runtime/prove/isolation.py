@@ -5,16 +5,19 @@ their way, while the node's rules are not in place yet, are told apart: they ask
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bundles.errors import FormatError
+from bundles.errors import FormatError, SealiftError
 from runtime.nodeconf.model import CLUSTER_NETWORKS, SERVICE_NETWORKS
 from runtime.prove import network
+from runtime.prove.checks import Hands
 from runtime.prove.namespaces import Machine, Switch
+from runtime.prove.probe import NAME, NAMESPACE
 
 TABLE: Final = "sealift_prove"
 # Addresses for documentation, which nobody owns: RFC 5737 and RFC 3849.
@@ -121,14 +124,26 @@ async def control(watch: Watch, machine: Machine, *, ipv6: bool) -> bool:
 
     Without it a zero could mean that nobody looked.
     """
-    before = await watch.read()
     knocks = [CONTROL, (network.GATEWAY, 53), *([CONTROL6] if ipv6 else [])]
     words = [f"{host}|{port}" for host, port in knocks]
+    before = await watch.read()
     await machine.call([sys.executable, "-I", "-c", _KNOCK, *words])
-    worlds = 2 if ipv6 else 1
+    return await _counted(watch, replace(before, world=before.world + 1 + ipv6, dns=before.dns + 1))
+
+
+async def pod_control(watch: Watch, hands: Hands) -> bool:
+    """The same from a pod, whose packets take another way through the node."""
+    before = await watch.read()
+    with contextlib.suppress(SealiftError):  # nobody answers
+        page = (f"--server=http://{CONTROL[0]}", "--request-timeout=1s", "get", "--raw", "/")
+        await hands.kubectl("-n", NAMESPACE, "exec", f"deploy/{NAME}", "--", "kubectl", *page)
+    return await _counted(watch, replace(before, world=before.world + 1))
+
+
+async def _counted(watch: Watch, least: Outside) -> bool:
     for _ in range(50):
         after = await watch.read()
-        if after.world >= before.world + worlds and after.dns > before.dns:
+        if after.world >= least.world and after.dns >= least.dns:
             return True
         await asyncio.sleep(0.1)
     return False

@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -68,12 +68,14 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def open_ledger(hierarchies: tuple[Hierarchy, ...], path: Path = LEDGER) -> Iterator[Ledger]:
+def open_ledger(
+    hierarchies: tuple[Hierarchy, ...], say: Callable[[str], None], path: Path = LEDGER
+) -> Iterator[Ledger]:
     """Locks the ledger and cleans up after a proof that was killed; the file goes at the end.
 
-    Raises SealiftError when another proof runs.
+    Waits for a proof that runs, and says so.
     """
-    fd = _lock(path)
+    fd = _lock(path, say)
     try:
         _clean(path, fd, hierarchies)
         yield Ledger(path, fd)
@@ -83,20 +85,29 @@ def open_ledger(hierarchies: tuple[Hierarchy, ...], path: Path = LEDGER) -> Iter
         os.close(fd)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, say: Callable[[str], None]) -> int:
     while True:
         with os_errors(path):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            raise SealiftError("another proof runs on this machine", where=path, hint="wait for its end") from None
-        # Its owner may have removed the file between our open and our lock: then the lock is on nothing.
-        with contextlib.suppress(FileNotFoundError):
+            _acquire(fd, path, say)
+            # Its owner may have removed the file between our open and our lock: then the lock is on nothing.
             if os.stat(path).st_ino == os.fstat(fd).st_ino:
                 return fd
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
         os.close(fd)
+
+
+def _acquire(fd: int, path: Path, say: Callable[[str], None]) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"waiting: another proof runs on this machine, {path} is its")
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def _clean(path: Path, fd: int, hierarchies: tuple[Hierarchy, ...]) -> None:

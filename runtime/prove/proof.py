@@ -24,7 +24,7 @@ from runtime.prove.checks import Scene, run_checks
 from runtime.prove.findings import Findings, make_report
 from runtime.prove.footprint import Footprint, differences, look, still_there
 from runtime.prove.images import NODE, SANDBOXES, listed, missing_now, normal, usage
-from runtime.prove.isolation import Watch, control
+from runtime.prove.isolation import Watch, control, pod_control
 from runtime.prove.ledger import Ledger, open_ledger
 from runtime.prove.logs import keep_logs
 from runtime.prove.mounts import PRIVATE
@@ -74,7 +74,7 @@ def prove(given: Proving) -> Report:
     """Proves a bundle -> its report, good or not (`Report.faults`).
 
     Raises TrustError before anything of the bundle is parsed; SealiftError when no proof can be made here: no root,
-    programs missing, a bundle that is damaged, another proof at work.
+    programs missing, a bundle that is damaged.
     """
     offer = read_offer(given.bundle, given.trust)
     env = clean_environment(given.environment)
@@ -82,7 +82,7 @@ def prove(given: Proving) -> Report:
     found = hierarchies(Path("/proc/self/mountinfo").read_text())
     before = asyncio.run(_footprint(env))
     findings = Findings(NODE_NAME)
-    with open_ledger(found) as ledger:
+    with open_ledger(found, given.say) as ledger:
         work = given.work.absolute() / f"sealift-prove-{secrets.token_hex(4)}"
         group = Group(work.name, found)
         try:
@@ -170,6 +170,8 @@ async def _attempt(
         else:
             given.say(f"NOT READY: {findings.observed.trouble}")
         findings.outside = await watch.read()
+        if findings.ready:
+            findings.control = findings.control and await pod_control(watch, booting.hands)
         for line in findings.outside.wanted:
             given.say(f"WANTED OUT: {line}")
         await _settle(booting, findings)
