@@ -105,8 +105,12 @@ class Node:
 def program_environment(environment: Mapping[str, str], programs: Path) -> dict[str, str]:
     """An environment for a program of the bundle."""
     path = environment.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    kept = {name: value for name, value in environment.items() if name not in _PRIVATE}
-    return {"HOME": "/root", **kept, "PATH": f"{programs}:{path}"}
+    return {"HOME": "/root", **public_environment(environment), "PATH": f"{programs}:{path}"}
+
+
+def public_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what is private to this process."""
+    return {name: value for name, value in environment.items() if name not in _PRIVATE}
 
 
 def containerd_environment(environment: Mapping[str, str]) -> dict[str, str]:
