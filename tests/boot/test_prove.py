@@ -1,0 +1,67 @@
+"""Whole proofs of the bundle that `make test` built: a cold boot, and what is said of bundles that lack something."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles import index
+from runtime.prove import report as documents
+from runtime.prove.checks import CHECKS
+from runtime.prove.images import NODE, SANDBOXES
+from tests.support.node import sealift_node
+from tests.support.without import without_image
+
+pytestmark = pytest.mark.real
+QUIET = ("--insecure-no-signature", "--progress", "none")
+
+
+def test_the_bundle_boots_cold_with_no_way_out_and_everything_works(rke2_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    done = sealift_node("prove", rke2_bundle, "--report", path, "--logs", tmp_path / "logs", *QUIET, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server_log(tmp_path)}"
+    found = documents.read(path)
+    document = index.decode((rke2_bundle / index.INDEX_NAME).read_bytes())
+    assert found.faults() == ()
+    assert (found.bundle.name, found.bundle.version) == (rke2_bundle.name, document.version)
+    assert [check.name for check in found.checks] == [*(check.name for check in CHECKS), "images", "teardown"]
+    promised = {image.reference: image.digest for image in document.images}
+    assert {image.reference: image.digest for image in found.images} == promised
+    assert found.unused == ()
+    users = {user for image in found.images for user in image.used_by}
+    assert {NODE, SANDBOXES, "Pod kube-system/etcd-prove1", "DaemonSet kube-system/kube-flannel-ds"} <= users
+    assert all(node.ready_seconds is not None for node in found.nodes)
+    assert all(stage.seconds is not None for stage in found.stages)
+    assert all(pod.restarts == 0 for pod in found.pods)
+
+
+def test_an_image_that_a_chart_asks_for_and_nobody_has_is_named_with_who_asked(
+    rke2_bundle: Path, tmp_path: Path
+) -> None:
+    bundle, reference = without_image(rke2_bundle, tmp_path, "metrics-server")
+    found, words = failed_proof(bundle, tmp_path)
+    assert found["missing"] == [{"reference": reference, "used_by": ["Deployment kube-system/rke2-metrics-server"]}]
+    assert f"{reference} is not in the bundle, Deployment kube-system/rke2-metrics-server asks" in words
+    assert found["ready"] is False and found["outside"]["attempts"] > 0
+
+
+def test_an_image_without_which_no_node_begins_is_named(rke2_bundle: Path, tmp_path: Path) -> None:
+    bundle, _ = without_image(rke2_bundle, tmp_path, "hardened-etcd")
+    found, _ = failed_proof(bundle, tmp_path)
+    assert [image["reference"] for image in found["missing"]] == ["etcd-image"]
+    assert found["outside"] == {"attempts": 0, "packets": 0, "control": True}
+    assert {"name": "teardown", "ok": True, "seconds": 0.0} in found["checks"]
+
+
+def failed_proof(bundle: Path, tmp_path: Path) -> tuple[dict[str, Any], str]:
+    path = tmp_path / "report.json"
+    done = sealift_node("prove", bundle, "--report", path, "--logs", tmp_path / "logs", *QUIET, check=False)
+    assert done.returncode == 1, f"{done.stdout}\n{done.stderr}\n{server_log(tmp_path)}"
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document, done.stderr
+
+
+def server_log(tmp_path: Path) -> str:
+    path = tmp_path / "logs/server.log"
+    return path.read_text()[-3000:] if path.exists() else ""

@@ -1,0 +1,229 @@
+"""A node of the real bundle, in a machine without a way out: restarts, kills, and a reset that leaves nothing."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles.platform import from_machine
+from bundles.talk import SilentProgress
+from bundles.trust import Trust
+from runtime.layout import DEFAULT_DATA_DIR
+from runtime.process import Child
+from runtime.prove.boot import host_layout, start_server, write_config
+from runtime.prove.cgroups import Group, hierarchies
+from runtime.prove.ledger import Ledger, open_ledger
+from runtime.prove.mounts import PRIVATE
+from runtime.prove.namespaces import Machine, start_machine, start_switch
+from runtime.prove.network import Port
+from runtime.stage import stage
+from tests.support.programs import SYSTEM_PATH
+
+pytestmark = pytest.mark.real
+ENV = {"PATH": SYSTEM_PATH, "HOME": "/run/tmp", "TMPDIR": "/run/tmp"}
+HIERARCHIES = hierarchies(Path("/proc/self/mountinfo").read_text())
+SECONDS = 180.0
+NODE = "from runtime.cli import main; main()"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(HIERARCHIES, print), open_ledger(HIERARCHIES, print, tmp_path / "ledger") as own:
+        own.make_mount_points(PRIVATE)
+        try:
+            yield own
+        finally:
+            own.take_back(HIERARCHIES)
+
+
+@dataclass
+class Booted:
+    """A machine with a staged bundle, and its daemon."""
+
+    machine: Machine
+    daemon: Child | None = None
+
+    async def start(self) -> None:
+        self.daemon = await start_server(self.machine)
+
+    async def node(self, *words: str, check: bool = False) -> str:
+        """`sealift-node` inside the machine."""
+        import sys
+
+        argv = [sys.executable, "-P", "-c", NODE, *words, "--data-dir", str(DEFAULT_DATA_DIR)]
+        output = await self.machine.call(argv, check=check, timeout=120.0)
+        return output.text
+
+    async def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.node("status", "--json"))
+        return found
+
+    async def until(self, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            status = await self.status()
+            if what(status):
+                return status
+            await asyncio.sleep(0.3)
+        log = (self.machine.home / "server.log").read_text()
+        raise AssertionError(f"not reached: {json.dumps(status, indent=1)}\n{log[-4000:]}")
+
+    async def pids(self, name: str) -> list[int]:
+        lines = (await self.machine.call(["ps", "-e", "-o", "pid=,comm="])).text.splitlines()
+        return [int(line.split()[0]) for line in lines if line.split()[1] == name]
+
+    async def kill(self, name: str) -> None:
+        for pid in await self.pids(name):
+            await self.machine.call(["kill", "-9", str(pid)])
+
+    async def kubectl(self, *words: str) -> Any:
+        argv = [str(DEFAULT_DATA_DIR / "bin/kubectl"), "--kubeconfig=/etc/rancher/rke2/rke2.yaml", *words]
+        return json.loads((await self.machine.call([*argv, "-o", "json"], timeout=60.0)).text)
+
+    async def restarts(self) -> int:
+        pods = (await self.kubectl("get", "pods", "-A"))["items"]
+        return sum(c["restartCount"] for pod in pods for c in pod["status"].get("containerStatuses", []))
+
+
+@asynccontextmanager
+async def booted(ledger: Ledger, tmp_path: Path, bundle: Path) -> AsyncIterator[Booted]:
+    group = Group(f"sealift-test-{tmp_path.name[-20:]}-{os.getpid()}", HIERARCHIES)
+    ledger.will_make(group=group.name)
+    group.make()
+    home = tmp_path / "machine"
+    home.mkdir()
+    layout = host_layout(home)
+    layout.data.mkdir(parents=True)
+    machine_facts = os.uname()
+    stage(
+        bundle,
+        layout,
+        Trust(kind="insecure"),
+        platform=from_machine(machine_facts.sysname, machine_facts.machine),
+        now=int(time.time()),
+        progress=SilentProgress(),
+        say=lambda line: None,
+    )
+    switch = await start_switch(tmp_path / "switch.log", ENV, ipv6=False)
+    try:
+        machine = await start_machine(switch, group, name="m1", port=Port(1), home=home, env=ENV, ipv6=False)
+        write_config(home, {"node-name": "m1"})
+        try:
+            yield Booted(machine)
+        finally:
+            await machine.stop()
+    finally:
+        await switch.child.stop(0.0)
+
+
+def ready(status: dict[str, Any]) -> bool:
+    return bool(status["ready"])
+
+
+def everything(status: dict[str, Any]) -> bool:
+    return ready(status) and all(stage["reached"] is not None for stage in status["stages"])
+
+
+def stage_of(status: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(stage for stage in status["stages"] if stage["name"] == name)
+
+
+def test_a_node_survives_whatever_dies_and_a_reset_leaves_nothing(
+    ledger: Ledger, tmp_path: Path, rke2_bundle: Path
+) -> None:
+    async def inside() -> None:
+        async with booted(ledger, tmp_path, rke2_bundle) as node:
+            await _killed_while_it_comes_up(node)
+            pods = {name: await node.pids(name) for name in ("etcd", "kube-apiserver")}
+            restarts = await node.restarts()
+            await _restarted(node)
+            await _kubelet_killed(node)
+            await _containerd_killed(node)
+            assert {name: await node.pids(name) for name in pods} == pods, "no pod was touched"
+            assert await node.restarts() == restarts
+            await _pods_killed(node)
+            await _secrets_are_roots(node)
+            await _reset(node)
+
+    asyncio.run(inside())
+
+
+async def _killed_while_it_comes_up(node: Booted) -> None:
+    for name in ("archives", "content", "containerd", "images", "kubelet", "etcd", "kube-apiserver", "deploy"):
+        await node.start()
+        pid = (await node.until(lambda status, name=name: reached(status, name)))["pid"]  # type: ignore[misc]
+        await node.machine.call(["kill", "-9", str(pid)])
+        await node.until(lambda status: not status["running"])
+    await node.start()
+    await node.until(everything)
+
+
+def reached(status: dict[str, Any], name: str) -> bool:
+    """In this run: the journal of the run before is there until the new one has its first words."""
+    return status["running"] and bool(status["stages"]) and stage_of(status, name)["reached"] is not None
+
+
+async def _restarted(node: Booted) -> None:
+    pid = (await node.status())["pid"]
+    await node.machine.call(["kill", "-TERM", str(pid)])
+    await node.until(lambda status: not status["running"])
+    await node.start()
+    status = await node.until(everything)
+    assert "unchanged" in stage_of(status, "images")["detail"]
+
+
+async def _kubelet_killed(node: Booted) -> None:
+    await node.kill("kubelet")
+    await node.until(
+        lambda status: stage_of(status, "kubelet")["restarts"] == 1 and stage_of(status, "kubelet")["phase"] == "up"
+    )
+
+
+async def _containerd_killed(node: Booted) -> None:
+    await node.kill("containerd")
+    status = await node.until(lambda status: not status["running"])
+    assert status["stop"].startswith("containerd: ") and "SIGKILL" in status["stop"]
+    assert await node.pids("kubelet") == []
+    await node.start()
+    await node.until(everything)
+
+
+async def _pods_killed(node: Booted) -> None:
+    for name in ("etcd", "kube-apiserver"):
+        before = await node.pids(name)
+        await node.kill(name)
+        for _ in range(600):
+            if (found := await node.pids(name)) and found != before:
+                break
+            await asyncio.sleep(0.2)
+        assert found and found != before
+
+
+async def _secrets_are_roots(node: Booted) -> None:
+    folders = ("/var/lib/rancher/rke2/server", "/var/lib/rancher/rke2/agent", "/etc/rancher")
+    for name in ("*.key", "*.kubeconfig", "rke2.yaml", "token"):
+        found = await node.machine.call(["find", *folders, "-type", "f", "-name", name, "-perm", "/077"])
+        assert found.text == ""
+
+
+async def _reset(node: Booted) -> None:
+    text = await node.node("reset", "--yes", "--json", "--bundles")
+    assert json.loads(text)["left"] == []
+    processes = (await node.machine.call(["ps", "-e", "-o", "comm="])).text.split()
+    assert not {"containerd", "kubelet", "etcd", "pause", "containerd-shim"} & set(processes), processes
+    links = (await node.machine.call(["ip", "-br", "link"])).text.splitlines()
+    assert [line.split()[0].partition("@")[0] for line in links] == ["lo", "eth0"]
+    mounts = (await node.machine.call(["cat", "/proc/self/mountinfo"])).text
+    assert "/run/k3s" not in mounts and "/var/lib/kubelet/pods" not in mounts and "/run/netns/cni" not in mounts
+    assert (await node.machine.call(["nft", "list", "ruleset"])).text == ""
+    left = await node.machine.call(
+        ["find", "/var/lib/rancher", "/var/lib/kubelet", "/etc/cni", "/opt/cni", "/var/lib/cni", "-type", "f"]
+    )
+    assert left.text == ""
