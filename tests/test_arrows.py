@@ -65,6 +65,13 @@ PURE = {
     "runtime.staticpods.resources",
     "runtime.staticpods.scheduler",
     "runtime.yamltext",
+    "runtime.daemon.addons",
+    "runtime.daemon.advance",
+    "runtime.daemon.archives",
+    "runtime.daemon.chosen",
+    "runtime.daemon.conditions",
+    "runtime.daemon.table",
+    "runtime.reset.rules",
 }
 DOORS = {"os", "io", "shutil", "tempfile", "socket", "ssl", "http", "urllib", "subprocess", "time", "random", "secrets"}
 

@@ -1,6 +1,7 @@
 """Every order of events leaves the node in a sane state: a machine that plays all the programs."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -249,6 +250,12 @@ def test_the_rendered_table_tells_every_stage() -> None:
     text = rendered(SERVER)
     assert all(f"| {name} |" in text for name in SERVER.names)
     assert "| containerd | content, files, kernel |" in text and "the node stops" in text
+
+
+def test_the_page_has_the_table_of_the_code() -> None:
+    page = (Path(__file__).parents[3] / "docs/server.md").read_text()
+    _, _, rest = page.partition("<!-- stages: generated from runtime/daemon/table.py -->\n")
+    assert rest.partition("<!-- end of stages -->")[0] == rendered(SERVER)
 
 
 def test_an_agent_has_no_control_plane() -> None:
