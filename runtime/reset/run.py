@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bundles.errors import SealiftError
+from bundles.errors import MissingError, SealiftError
 from runtime.daemon import leftovers
 from runtime.daemon.actions import kernel
 from runtime.daemon.journal import holder, only_daemon
@@ -51,10 +51,12 @@ async def reset(
         environment: for the few programs of the machine that are run.
         say: takes one line of talk at a time.
 
-    Raises SealiftError when this is not root, or the daemon does not end.
+    Raises MissingError when there is no data directory, SealiftError when this is not root, or the daemon does not end.
     """
     if os.geteuid() != 0:
         raise SealiftError("only root can reset a node")
+    if not layout.data.is_dir():
+        raise MissingError("no such data directory", where=layout.data)
     await _stop_daemon(layout, say)
     report = Report()
     with only_daemon(layout):

@@ -21,6 +21,13 @@ from runtime.nodepaths import NodePaths
 from runtime.reset.mounts import remove_unmounted
 
 Was = Literal["missing", "empty", "used"]
+# Another containerd, of docker for one, may have come since: what is ours in these is removed by name.
+_SHARED: Final = (
+    "/run/containerd/runc/k8s.io",
+    "/run/containerd/runc",
+    "/run/containerd/s",
+    "/run/containerd",
+)
 _FOLDERS: Final = (
     "/etc/cni/net.d",
     "/etc/cni",
@@ -32,11 +39,8 @@ _FOLDERS: Final = (
     "/var/log/pods",
     "/var/log/containers",
     "/run/flannel",
-    "/run/containerd/runc/k8s.io",
-    "/run/containerd/runc",
-    "/run/containerd/s",
-    "/run/containerd",
     "/usr/libexec/kubernetes",
+    *_SHARED,
 )
 
 
@@ -90,7 +94,8 @@ def clear(folders: Mapping[str, Was]) -> list[str]:
         path, before = Path(folder), folders[folder]
         if before == "used" or not path.is_dir() or path.is_symlink():
             continue
-        left += [why for name in os.listdir(path) if (why := remove_unmounted(path / name))]
+        if folder not in _SHARED:
+            left += [why for name in os.listdir(path) if (why := remove_unmounted(path / name))]
         if before == "missing" and not os.path.ismount(path):
             with contextlib.suppress(OSError):
                 path.rmdir()
