@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,6 +115,8 @@ func (kube *client) ask(context context.Context, method, path string) ([]byte, e
 			return nil, fmt.Errorf("%s %s: %d %s", method, path, status, strings.TrimSpace(string(data)))
 		case err == nil:
 			err = fmt.Errorf("%s %s: %d", method, path, status)
+		case errors.As(err, new(*tls.CertificateVerificationError)):
+			return nil, err // it will not become another's
 		}
 		failure = err
 		select {

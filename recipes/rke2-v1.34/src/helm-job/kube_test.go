@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const list = `{"kind":"PartialObjectMetadataList","items":[
@@ -76,5 +77,14 @@ func TestARecordThatIsGoneIsNoError(t *testing.T) {
 	kube, _ := cluster(t, 404)
 	if err := kube.drop(context.Background(), request{namespace: "x"}, release{object: "gone"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnotherClustersCertificateIsAnErrorAtOnce(t *testing.T) {
+	kube, seen := cluster(t)
+	kube.http = &http.Client{} // trusts other authorities than the cluster's
+	kube.interval = time.Hour
+	if _, err := kube.release(context.Background(), request{name: "dns", namespace: "x"}); err == nil || len(*seen) != 0 {
+		t.Error(err, *seen)
 	}
 }
