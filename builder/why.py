@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from builder.recipe.model import CHARTS, CompileComponent, GoComponent, Recipe
+from builder.recipe.model import CHARTS, CompileComponent, GoComponent, Recipe, UserlandComponent
 
 
 def reasons(recipe: Recipe, what: str) -> list[str]:
@@ -14,10 +14,17 @@ def _components(recipe: Recipe, what: str) -> Iterator[str]:
     for name, component in recipe.components.items():
         if isinstance(component, (GoComponent, CompileComponent)) and what in component.needs:
             yield f"{what} <- needed to compile component {name}"
+        if isinstance(component, UserlandComponent) and what in _package_names(component):
+            yield f"{what} <- package of component {name}"
+            yield from _placements(recipe, name, None)
         if what == name or what in component.outputs:
             if what != name:
                 yield f"{what} <- component {name}"
             yield from _placements(recipe, name, what if what != name else None)
+
+
+def _package_names(component: UserlandComponent) -> set[str]:
+    return {package.partition("=")[0] for package in component.packages}
 
 
 def _placements(recipe: Recipe, component: str, output: str | None) -> Iterator[str]:
@@ -41,6 +48,7 @@ def _archives(recipe: Recipe, image: str) -> Iterator[str]:
         if image in names:
             runtime = " (the runtime that a node unpacks)" if image == recipe.runtime else ""
             yield f"image {image} <- archive {archive}{runtime}"
+    yield from (f"image {image} <- asked for by {who}" for who, names in recipe.asks.items() if image in names)
 
 
 def _charts(recipe: Recipe, what: str) -> Iterator[str]:
