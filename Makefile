@@ -1,5 +1,6 @@
 # The two commands:  make bundle   builds, verifies, stages and extracts a bundle     (RECIPE=recipes/hello for a tiny one)
 #                    make test     runs all tests
+#                    make boot     boots the default bundle with no way out, and reports   (root)
 # SETUP=1 installs what the system lacks (Debian packages); without it the first lines say what is missing.
 
 RECIPE ?= recipes/rke2-v1.34
@@ -11,11 +12,16 @@ export SETUP MINUTES
 sealift = $(VENV)/bin/sealift
 minutes = scripts/minutes.sh
 
-.PHONY: bundle test check generate clean
+.PHONY: bundle boot test check generate clean
 
 bundle: $(VENV)/.installed
 	@scripts/doctor.sh $(sealift) $(RECIPE)
 	@$(minutes) "bundle $(notdir $(RECIPE))" scripts/bundle.sh $(VENV)/bin $(RECIPE) $(OUT)
+
+boot: bundle
+	@scripts/system.sh scripts/boot.packages
+	@$(minutes) "boot" $(VENV)/bin/sealift-node prove $(OUT)/bundles/rke2-v1.34*-linux-amd64 \
+	  --report $(OUT)/report.json --insecure-no-signature
 
 test: $(VENV)/.installed-test
 	@scripts/system.sh tests/system.packages

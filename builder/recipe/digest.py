@@ -13,8 +13,11 @@ from bundles.reference import Reference
 
 
 def recipe_digest(recipe: Recipe) -> Digest:
-    """Recipe -> the digest of its canonical JSON; mappings count without their order, lists with it."""
-    document = _plain({field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)})
+    """Recipe -> the digest of its canonical JSON; mappings count without their order, lists with it.
+
+    A key that has its default is left out: a version of Sealift that knows one key more keeps every lock valid.
+    """
+    document = _plain(recipe)
     del document["folder"]
     return Digest.of(jsontext.encode_canonical(document))
 
@@ -25,10 +28,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (Platform, PurePath)):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"is": type(value).__name__, **fields}
+        said = {
+            field.name: _plain(given)
+            for field in dataclasses.fields(value)
+            if (given := _given(value, field)) is not None
+        }
+        return {"is": type(value).__name__, **said}
     if isinstance(value, Mapping):
         return {str(key): _plain(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(child) for child in value]
     return str(value) if isinstance(value, str) else value
+
+
+def _given(value: Any, field: "dataclasses.Field[Any]") -> Any:
+    """The field's value; None where it is the default."""
+    given = getattr(value, field.name)
+    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    return None if given == default else given

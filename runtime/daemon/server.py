@@ -111,7 +111,6 @@ def serve(node: Node, *, version: str) -> tuple[int, str]:
 
 async def _run(runner: Runner, node: Node) -> tuple[int, str]:
     loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
     asked = 0
 
     def on_signal(number: signal.Signals) -> None:
@@ -120,15 +119,12 @@ async def _run(runner: Runner, node: Node) -> tuple[int, str]:
         if asked == 1:
             node.say(f"{number.name}: stopping; pods run on")
             runner.stop(number.name)
-        elif task is not None:
-            task.cancel()
+        else:
+            os._exit(1)  # containerd and the kubelet go with us; a thread that waits for a lock would hold us for ever
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    try:
-        return await runner.run()
-    except asyncio.CancelledError:
-        return 1, "a second signal"
+    return await runner.run()
 
 
 def clock_from(start: float) -> Callable[[], float]:

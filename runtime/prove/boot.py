@@ -23,7 +23,7 @@ from runtime.prove.images import Seen, missing_now
 from runtime.prove.namespaces import Machine, Switch, log_tail
 from runtime.prove.objects import Cluster
 from runtime.prove.probe import NAMESPACE
-from runtime.prove.readiness import awaited, failed_jobs
+from runtime.prove.readiness import awaited, failed_jobs, pull_failed
 
 CONFIG: Final = Path("/etc/rancher/rke2/config.yaml")
 _EVERY: Final = 1.0  # seconds between two looks
@@ -135,7 +135,8 @@ class Booting:
         """Why waiting makes no sense any more."""
         if self.server.process.returncode is not None:
             return f"sealift-node server ended: {self._last_words()}"
-        if missing_now(self.index, self.observed.seen):
+        # Not before the kubelet has tried: a pull that wanted out belongs into the report.
+        if missing_now(self.index, self.observed.seen) and pull_failed(self.observed.cluster):
             return "an image is missing"
         if failed := failed_jobs(self.observed.cluster):
             return f"failed: {', '.join(failed)}"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,7 +82,7 @@ def prove(given: Proving) -> Report:
     found = hierarchies(Path("/proc/self/mountinfo").read_text())
     before = asyncio.run(_footprint(env))
     findings = Findings(NODE_NAME)
-    with open_ledger(found, given.say) as ledger:
+    with _ending_well(), open_ledger(found, given.say) as ledger:
         work = given.work.absolute() / f"sealift-prove-{secrets.token_hex(4)}"
         group = Group(work.name, found)
         try:
@@ -106,6 +106,18 @@ def prove(given: Proving) -> Report:
     for line in left:
         given.say(f"LEFT: {line}")
     return make_report(offer, findings, left)
+
+
+@contextlib.contextmanager
+def _ending_well() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: with everything taken down."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _footprint(env: Mapping[str, str]) -> Footprint:
@@ -143,7 +155,7 @@ async def _attempt(
     """One boot from nothing to the end of its machine; what is found is put into `findings` at once."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as asyncio.run does for SIGINT
     ipv6 = Path("/proc/sys/net/ipv6").is_dir()
     async with _machines(group, home, env, ipv6, findings) as (switch, machine):
         watch = Watch(switch)

@@ -10,6 +10,7 @@ from datetime import datetime
 from runtime.prove.objects import Cluster, HelmChart, Job, Node, Pod, Workload, is_true
 
 _DONE = "Succeeded"
+_PULL_FAILED = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 
 
 def awaited(cluster: Cluster, *, since: datetime, charts: Iterable[str]) -> tuple[str, ...]:
@@ -36,6 +37,14 @@ def awaited(cluster: Cluster, *, since: datetime, charts: Iterable[str]) -> tupl
 def failed_jobs(cluster: Cluster) -> tuple[str, ...]:
     """Jobs that ended badly: nothing will make them good."""
     return tuple(title(job) for job in cluster.jobs if is_true(job.status.conditions, "Failed"))
+
+
+def pull_failed(cluster: Cluster) -> bool:
+    """Whether the kubelet tried to get an image somewhere and could not."""
+    statuses = [
+        s for pod in cluster.pods for s in (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    ]
+    return any(s.state.waiting is not None and s.state.waiting.reason in _PULL_FAILED for s in statuses)
 
 
 def node_ready(node: Node, since: datetime) -> bool:

@@ -1,6 +1,10 @@
 """Whole proofs of the bundle that `make test` built: a cold boot, and what is said of bundles that lack something."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 from bundles import index
 from runtime.prove import report as documents
 from runtime.prove.checks import CHECKS
+from runtime.prove.footprint import still_there
 from runtime.prove.images import NODE, SANDBOXES
 from tests.support.node import sealift_node
 from tests.support.without import without_image
@@ -52,6 +57,29 @@ def test_an_image_without_which_no_node_begins_is_named(rke2_bundle: Path, tmp_p
     assert [image["reference"] for image in found["missing"]] == ["etcd-image"]
     assert found["outside"] == {"attempts": 0, "packets": 0, "control": True}
     assert {"name": "teardown", "ok": True, "seconds": 0.0} in found["checks"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_proof_leaves_nothing(rke2_bundle: Path, tmp_path: Path, number: signal.Signals) -> None:
+    report, work = tmp_path / "report.json", tmp_path / "work"
+    work.mkdir()
+    command = [sys.executable, "-c", "from runtime.cli import main; main()", "prove", str(rke2_bundle), *QUIET]
+    command += ["--report", str(report), "--work", str(work)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(1200):
+            if started := list(work.glob("*/prove1/rancher/rke2/agent/sealift/daemon.json")):
+                break
+            time.sleep(0.1)
+        process.send_signal(number)
+        assert process.stderr is not None
+        words = process.stderr.read()
+    assert started, words
+    assert process.returncode == 130, words
+    assert not report.exists()
+    assert list(work.iterdir()) == []
+    name = started[0].relative_to(work).parts[0]
+    assert still_there(frozenset(), (name,)) == ()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/{name}"))
 
 
 def failed_proof(bundle: Path, tmp_path: Path) -> tuple[dict[str, Any], str]:

@@ -3,7 +3,9 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,13 +52,15 @@ def written(image: tars.Image, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for kind in ("docker-archive", "oci-archive"):
         target = f"{kind}:{files[f'skopeo {kind}']}:{NAME}"
         run("skopeo", "--insecure-policy", "copy", "-q", f"oci:{layout}:v1", target)
-    podman = ("podman", "--root", str(root / "storage"), "--runroot", str(root / "run"), "--storage-driver", "vfs")
+    home = tempfile.mkdtemp(prefix="podman-")  # podman wants a runroot of at most 50 characters
+    podman = ("podman", "--root", f"{home}/storage", "--runroot", f"{home}/run", "--storage-driver", "vfs")
     ident = run(*podman, "pull", "-q", f"oci:{layout}:v1").strip()
     run(*podman, "tag", ident, NAME)
     for kind in ("docker-archive", "oci-archive"):
         run(*podman, "save", "-q", "--format", kind, "-o", str(files[f"podman {kind}"]), NAME)
     yield files
     run(*podman, "rmi", "-f", ident)
+    shutil.rmtree(home)
 
 
 def run(*argv: str) -> str:

@@ -20,8 +20,10 @@ from tests.support.releases import AMD64
 FAKE_CTR = (
     f"#!{sys.executable} -S\n"
     """
-import json, pathlib, sys, tarfile
+import fcntl, json, pathlib, sys, tarfile
 store = pathlib.Path({store!r})
+lock = (store / "lock").open("w")
+fcntl.flock(lock, fcntl.LOCK_EX)
 words = sys.argv[sys.argv.index("images") + 1:]
 with (store / "calls").open("a") as calls:
     calls.write(" ".join(words) + "\\n")

@@ -1,12 +1,15 @@
 """The stages `archives` and `images` against a ctr that keeps its images in a file."""
 
 import asyncio
+import bz2
+import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from bundles.errors import SealiftError
 from runtime.daemon.actions.images import check_archives, import_images
@@ -106,6 +109,18 @@ def test_a_foreign_archive_is_named_and_imported_only_when_allowed(machine: Mach
     machine.forget_calls()
     machine.run(allow_unlisted=True)
     assert machine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [(".tar.gz", gzip.compress), (".tbz", bz2.compress), (".tzst", zstd.compress)]
+)
+def test_packed_foreign_archives_are_unpacked_on_the_way(
+    machine: Machine, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    (machine.images / f"foreign{suffix}").write_bytes(pack(archive_of(machine).read_bytes()))
+    machine.run(allow_unlisted=True)
+    assert not machine.last.found.problems
+    assert len([call for call in machine.calls if call.startswith("import")]) == 2
 
 
 def test_an_unreadable_foreign_archive_does_not_keep_the_others_from_coming(machine: Machine) -> None:

@@ -164,3 +164,8 @@ def test_without_a_trust_flag_prove_is_refused_and_agents_are_not_there_yet(tmp_
     assert cli.run(["prove", *where, "--insecure-no-signature", "--agents", "1"]) == 2
     assert cli.run(["prove", str(tmp_path), "--insecure-no-signature"]) == 2
     assert not (tmp_path / "r.json").exists()
+
+
+def test_the_page_about_proofs_names_every_check() -> None:
+    page = (Path(__file__).parents[3] / "docs/prove.md").read_text()
+    assert [check.name for check in CHECKS if f"`{check.name}`" not in page] == []

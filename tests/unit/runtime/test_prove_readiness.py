@@ -11,7 +11,7 @@ from runtime.prove.boot import chart_names
 from runtime.prove.findings import missing_roles
 from runtime.prove.images import NODE, Seen, listed, missing_now, usage
 from runtime.prove.objects import Cluster, HelmChart, Job, Node, Pod, Workload
-from runtime.prove.readiness import awaited, failed_jobs
+from runtime.prove.readiness import awaited, failed_jobs, pull_failed
 from runtime.prove.report import MissingResult
 
 DIGEST = Digest.of(b"image")
@@ -97,7 +97,9 @@ def test_a_pod_says_why_it_is_awaited() -> None:
     waiting = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
     plain = {"metadata": {"name": "p", "namespace": "n"}, "status": {"containerStatuses": [waiting]}}
     stuck = msgspec.convert(plain, Pod)
-    assert waits_of(msgspec.structs.replace(good_cluster(), pods=(stuck,))) == "pod n/p: c: ImagePullBackOff"
+    cluster = msgspec.structs.replace(good_cluster(), pods=(stuck,))
+    assert waits_of(cluster) == "pod n/p: c: ImagePullBackOff"
+    assert pull_failed(cluster) and not pull_failed(good_cluster())
 
 
 def test_a_failed_job_is_named() -> None:
