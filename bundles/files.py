@@ -91,18 +91,6 @@ def atomic_symlink(link: Path, destination: str) -> None:
         fsync_directory(link.parent)
 
 
-def atomic_hardlink(source: Path, link: Path) -> None:
-    """Makes or replaces `link` as a hard link of `source`, by rename. Both on one filesystem."""
-    temp = temp_name(link)
-    with os_errors(link):
-        os.link(source, temp)
-        # rename(2) of two links of one inode does nothing and leaves both names: the temp one must go anyway.
-        os.rename(temp, link)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temp)
-        fsync_directory(link.parent)
-
-
 def fsync_directory(folder: Path) -> None:
     """Makes names in `folder` durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -9,54 +9,24 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundles.errors import UsageError
-from bundles.talk import PROGRESS_MODES, Progress, error_json, error_text, exit_code, make_progress
+from bundles.talk import Progress, error_json, error_text, exit_code, make_progress
+from runtime import options
 from runtime.commands.environment import environment
 from runtime.commands.prove import prove
 from runtime.commands.reset import reset
 from runtime.commands.server import server
 from runtime.commands.status import status
-from runtime.layout import DEFAULT_DATA_DIR, DEFAULT_SHIM_DIR, NodeLayout
+from runtime.layout import DEFAULT_SHIM_DIR, NodeLayout
 
 if TYPE_CHECKING:
     from bundles.platform import Platform
-
-F = TypeVar("F", bound=Callable[..., Any])
-_PATH = click.Path(path_type=Path)
-
-
-def _trust_flags(function: F) -> F:
-    for option in (
-        click.option("--insecure-no-signature", "insecure", is_flag=True, help="Accept a bundle that nobody signed."),
-        click.option("--policy", type=_PATH, metavar="FILE", help="Trust what this policy trusts."),
-        click.option("--key", type=_PATH, metavar="PUB", help="Trust this public key."),
-    ):
-        function = option(function)
-    return function
-
-
-def _talk_flags(function: F) -> F:
-    modes = click.Choice(PROGRESS_MODES)
-    for option in (
-        click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error."),
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
-        click.option("--progress", type=modes, default="auto", show_default=True, help="How work is told on stderr."),
-    ):
-        function = option(function)
-    return function
-
-
-def _data_dir(function: F) -> F:
-    default = str(DEFAULT_DATA_DIR)
-    return click.option(
-        "--data-dir", type=_PATH, default=default, show_default=True, metavar="DIR", help="RKE2's data directory."
-    )(function)
 
 
 def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -81,10 +51,10 @@ for _verb in (server, status, environment, reset, prove):
 
 
 @cli.command()
-@click.argument("path", metavar="BUNDLE", type=_PATH)
+@click.argument("path", metavar="BUNDLE", type=options.PATH)
 @click.option("--quick", is_flag=True, help="Check every blob's digest, but decompress nothing.")
-@_trust_flags
-@_talk_flags
+@options.trust_flags
+@options.talk_flags
 def verify(
     path: Path, quick: bool, key: Path | None, policy: Path | None, insecure: bool, progress: str, as_json: bool
 ) -> None:
@@ -120,10 +90,10 @@ def verify(
 
 
 @cli.command()
-@click.argument("path", metavar="BUNDLE", type=_PATH)
-@_data_dir
-@_trust_flags
-@_talk_flags
+@click.argument("path", metavar="BUNDLE", type=options.PATH)
+@options.data_dir
+@options.trust_flags
+@options.talk_flags
 def stage(
     path: Path, data_dir: Path, key: Path | None, policy: Path | None, insecure: bool, progress: str, as_json: bool
 ) -> None:
@@ -169,13 +139,13 @@ def stage(
 
 
 @cli.command()
-@_data_dir
+@options.data_dir
 @click.option("--runtime-image", metavar="REF", help="Unpack this image, spelled as RKE2's own --runtime-image.")
-@click.option("--config", type=_PATH, metavar="FILE", help="RKE2's configuration: its `runtime-image` counts.")
+@click.option("--config", type=options.PATH, metavar="FILE", help="RKE2's configuration: its `runtime-image` counts.")
 @click.option("--agent", is_flag=True, help="An agent: leave server/manifests alone.")
 @click.option("--replace", is_flag=True, help="Unpack again over what stands there.")
-@click.option("--shim-dir", type=_PATH, default=str(DEFAULT_SHIM_DIR), hidden=True)
-@_talk_flags
+@click.option("--shim-dir", type=options.PATH, default=str(DEFAULT_SHIM_DIR), hidden=True)
+@options.talk_flags
 def extract(
     data_dir: Path,
     runtime_image: str | None,

@@ -5,30 +5,22 @@ from pathlib import Path
 import click
 
 from bundles.errors import SealiftError, UsageError
-from bundles.talk import PROGRESS_MODES
-
-_PATH = click.Path(path_type=Path)
+from runtime import options
 
 
 @click.command()
-@click.argument("bundle", metavar="BUNDLE", type=_PATH)
-@click.option("--report", type=_PATH, metavar="FILE", required=True, help="Write the report here, good or not.")
+@click.argument("bundle", metavar="BUNDLE", type=options.PATH)
+@click.option("--report", type=options.PATH, metavar="FILE", required=True, help="Write the report here, good or not.")
 @click.option("--agents", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Further nodes.")
-@click.option("--key", type=_PATH, metavar="PUB", help="Trust this public key.")
-@click.option("--policy", type=_PATH, metavar="FILE", help="Trust what this policy trusts.")
-@click.option("--insecure-no-signature", "insecure", is_flag=True, help="Accept a bundle that nobody signed.")
-@click.option("--work", type=_PATH, metavar="DIR", help="Disk for the machine, removed at the end. [default: /var/tmp]")
-@click.option("--logs", type=_PATH, metavar="DIR", help="Keep the machine's logs here.")
+@options.trust_flags
+@click.option(
+    "--work", type=options.PATH, metavar="DIR", help="Disk for the machine, removed at the end. [default: /var/tmp]"
+)
+@click.option("--logs", type=options.PATH, metavar="DIR", help="Keep the machine's logs here.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="When all must be ready. [default: 600]")
 @click.option("--json", "as_json", is_flag=True, help="Print the report on stdout.")
-@click.option(
-    "--progress",
-    type=click.Choice(PROGRESS_MODES),
-    default="auto",
-    show_default=True,
-    help="How work is told on stderr.",
-)
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")
+@options.progress_mode
+@options.debug_flag
 def prove(
     bundle: Path,
     report: Path,

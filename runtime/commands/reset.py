@@ -6,22 +6,16 @@ from pathlib import Path
 
 import click
 
-from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
+from runtime import options
+from runtime.layout import NodeLayout
 
 
 @click.command()
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    default=str(DEFAULT_DATA_DIR),
-    show_default=True,
-    metavar="DIR",
-    help="RKE2's data directory.",
-)
+@options.data_dir
 @click.option("--bundles", is_flag=True, help="Also remove what `stage` brought: kept bundles and agent/images.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")
+@options.json_flag
+@options.debug_flag
 def reset(data_dir: Path, bundles: bool, yes: bool, as_json: bool) -> int:
     """Stop this node and remove its cluster: pods, data, certificates, network, cgroups, settings.
 

@@ -4,19 +4,22 @@ from pathlib import Path
 
 import click
 
+from runtime import options
 from runtime.layout import DEFAULT_DATA_DIR
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--data-dir", type=_PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]")
-@click.option("--config", type=_PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]")
+@click.option(
+    "--data-dir", type=options.PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
+)
+@click.option(
+    "--config", type=options.PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
+)
 @click.option("--node-name", metavar="NAME", help="The Node's name; the machine's when not given.")
 @click.option("--node-ip", metavar="IP", help="The Node's address; that of the default route when not given.")
 @click.option("--disable", multiple=True, metavar="NAME", help="Do not run this chart or manifest (several times).")
 @click.option("--allow-unlisted-images", is_flag=True, help="Import archives that no admitted bundle lists, as RKE2.")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")
+@options.debug_flag
 def server(
     data_dir: Path | None,
     config: Path | None,

@@ -5,20 +5,14 @@ from pathlib import Path
 
 import click
 
-from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
+from runtime import options
+from runtime.layout import NodeLayout
 
 
 @click.command()
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    default=str(DEFAULT_DATA_DIR),
-    show_default=True,
-    metavar="DIR",
-    help="RKE2's data directory.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")
+@options.data_dir
+@options.json_flag
+@options.debug_flag
 def status(data_dir: Path, as_json: bool) -> int:
     """Show how the node stands: each stage below what it waits for.
 
