@@ -167,7 +167,7 @@ def full_command(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
 @contextlib.contextmanager
 def _open_log(log: Path | None) -> Iterator[IO[bytes]]:
     with os_errors(log or "temporary file"):
-        file: IO[Any] = open(log, "a+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
+        file: IO[Any] = open(log, "a+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
     with file:
         file.seek(0, os.SEEK_END)
         yield file

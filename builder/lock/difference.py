@@ -28,8 +28,10 @@ def _tools(old: tuple[LockedTool, ...], new: tuple[LockedTool, ...]) -> Iterator
     before, after = ({tool.source.partition(":")[0]: tool for tool in tools} for tools in (old, new))
     for name in sorted(before.keys() | after.keys()):
         one, two = before.get(name), after.get(name)
-        if one is None or two is None:
-            yield f"{name}: {'added' if one is None else 'removed'} {_rest((one or two).source)}"  # type: ignore[union-attr]
+        if one is None:
+            yield f"{name}: added {_rest(after[name].source)}"
+        elif two is None:
+            yield f"{name}: removed {_rest(one.source)}"
         elif one.source != two.source:
             yield f"{name}: {_rest(one.source)} -> {_rest(two.source)}"
         elif one != two:

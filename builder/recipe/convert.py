@@ -62,7 +62,7 @@ def make_recipe(folder: Path, bundle: Values, components: Values, images: Values
 
 def size_of(text: str) -> int:
     """`700 MB` -> bytes."""
-    number, unit = re.fullmatch(r"([0-9]+) ?([A-Za-z]+)", text).groups()  # type: ignore[union-attr]
+    number, unit = re.fullmatch(r"([0-9]+) ?([A-Za-z]+)", text).groups()  # type: ignore[union-attr] # keys.SIZE matched
     return int(number) * _UNITS[unit]
 
 

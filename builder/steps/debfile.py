@@ -52,7 +52,7 @@ class DebFile:
         data = _part(self._package, name, self._where, self._limit)
         try:
             # `r:`: exactly a tar; the default would unpack another compression inside, without any bound.
-            archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:")  # noqa: SIM115
+            archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:")  # noqa: SIM115 (kept open)
             return archive, {member.name.removeprefix("./").rstrip("/"): member for member in archive.getmembers()}
         except _DAMAGE as exc:
             raise FormatError(f"malformed {name}: {exc}", where=self._where) from exc
