@@ -12,7 +12,7 @@ export SETUP MINUTES
 sealift = $(VENV)/bin/sealift
 minutes = scripts/minutes.sh
 
-.PHONY: bundle boot test check generate clean
+.PHONY: bundle boot test check bench generate clean
 
 bundle: $(VENV)/.installed
 	@scripts/doctor.sh $(sealift) $(RECIPE)
@@ -35,6 +35,11 @@ check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+# Measures against what it replaces; ONLY="boot startup" for a part of it.
+bench: $(VENV)/.installed-test bundle
+	@scripts/system.sh tests/system.packages
+	@$(minutes) "bench" $(VENV)/bin/python -m bench.run $(ONLY)
 
 # Rewrites what is generated from the code; the tests fail when it differs.
 generate: $(VENV)/.installed

@@ -1,0 +1,10 @@
+"""Every measure of the bench, in the order of the table: one file in `bench/figures/`, one line here."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from bench.model import Figure
+from bench.timing import Bench
+
+Measure = Callable[[Bench], Iterable[Figure]]
+
+MEASURES: Mapping[str, Measure] = {}
