@@ -1,15 +1,13 @@
 """Layers as they are stored -> their uncompressed tar, in order, with bounded memory.
 
-zstd layers made of small independent frames (bundle-format 3) are decompressed on several threads; any other zstd
-stream, gzip and plain layers as streams. Frame borders are found in the data (RFC 8878, section 3.1.1), so a frame
-list or a seek table is never believed, only compared afterwards.
+All in pieces of some hundred kilobytes, made on the thread that asks for them: what is hashed next is still in the
+processor's cache, and no memory is taken and given back. Layers run beside each other, not frames. Frame borders are
+found in the data (RFC 8878, section 3.1.1), so a frame list or a seek table is never believed, only compared afterwards.
 """
 
 import struct
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +20,8 @@ MAX_WINDOW_LOG: Final = 25  # 32 MiB: more is memory that no layer is worth
 MAX_RATIO: Final = 200
 RATIO_FLOOR: Final = 64 << 20  # bytes of content that any layer may have, however small it is
 SEEK_TABLE_MAGIC: Final = 0x184D2A5E
+# Frames, or members of gzip and bzip2, of one layer: many that hold nothing would cost time and memory without end.
+MAX_FRAMES: Final = 1 << 18
 _SEEKABLE_MAGIC: Final = 0x8F92EAB1
 _ZSTD_MAGIC: Final = 0xFD2FB528
 _SKIPPABLE: Final = range(0x184D2A50, 0x184D2A60)
@@ -29,8 +29,9 @@ _MAX_SKIPPABLE: Final = 16 << 20  # bytes
 _MAX_HEADER: Final = 18  # bytes of the longest frame header, magic included
 # A frame that does not compress grows by 3 bytes for each 128 KiB block, plus header and checksum.
 _MAX_COMPRESSED_FRAME: Final = MAX_FRAME + (MAX_FRAME >> 12) + 1024
-_PIECE: Final = 1 << 20  # bytes of content at a time from streams
-_AHEAD: Final = 2  # frames in flight for one layer: at most 16 MiB each
+MAX_FRAMES: Final = 1 << 20
+_PIECE: Final = 1 << 18  # bytes of content at a time: some of them fit the cache of a core
+_FIRST: Final = 1 << 10  # bytes of a frame that the decoder gets first
 
 Content = Iterator[bytes]
 
@@ -92,127 +93,101 @@ def parse_seek_table(body: bytes) -> list[tuple[int, int]] | None:
 class ZstdLayer:
     """Decodes one zstd layer. After `content` is used up: `frames`, and `seek_table` if there was one.
 
-    `small` says whether every frame was independent: content size told, <= 8 MiB, with a checksum.
+    `small` says whether every frame was independent: content size told, <= 8 MiB, with a checksum. Memory: one chunk,
+    one piece and the window of one frame, whatever the layer does.
     """
 
-    def __init__(self, chunks: Iterable[bytes], pool: Executor, where: str) -> None:
-        """`chunks`: the stored bytes in order; `pool` decompresses; `where` names the layer in errors."""
+    def __init__(self, chunks: Iterable[bytes], where: str) -> None:
+        """`chunks`: the stored bytes in order; `where` names the layer in errors."""
         self._chunks = iter(chunks)
-        self._pool, self._where = pool, where
-        self._buffer = bytearray()
+        self._where = where
+        self._chunk = memoryview(b"")
+        self._at = 0  # what of the chunk is used up
         self.frames: list[tuple[int, int]] = []
         self.seek_table: list[tuple[int, int]] | None = None
         self.small = True
 
     def content(self) -> Content:
         """The uncompressed bytes in order; raises FormatError for damage, LimitError for large windows."""
-        waiting: deque[tuple[Future[bytes], int]] = deque()
-        try:
-            while (header := self._header()) is not None:
-                if header.skippable:
-                    self._skip(header)
-                elif header.content is not None and header.content <= MAX_FRAME and header.window <= MAX_FRAME:
-                    yield from self._take(waiting, _AHEAD - 1)
-                    waiting.append(self._submit(header))
-                else:
-                    yield from self._take(waiting, 0)
-                    yield from self._stream(header)
-            yield from self._take(waiting, 0)
-        finally:
-            for future, _ in waiting:
-                future.cancel()
+        while (header := self._header()) is not None:
+            if header.skippable:
+                self._skip(header)
+            elif len(self.frames) >= MAX_FRAMES:
+                raise LimitError("too many zstd frames", where=self._where, want=f"<= {MAX_FRAMES}")
+            else:
+                yield from self._frame(header)
 
-    def _take(self, waiting: deque[tuple[Future[bytes], int]], keep: int) -> Content:
-        """Finished frames in order, until at most `keep` are waiting."""
-        while len(waiting) > keep:
-            future, compressed = waiting.popleft()
-            data = future.result()
-            self.frames.append((compressed, len(data)))
-            yield data
-
-    def _fill(self) -> bool:
-        """One more chunk into the buffer; False at the end."""
+    def _more(self) -> bool:
+        """One more chunk behind what is left of this one; False at the end."""
         chunk = next(self._chunks, None)
         if chunk is None:
             return False
-        self._buffer += chunk
+        left = self._chunk[self._at :]
+        self._chunk, self._at = memoryview(bytes(left) + chunk if left else chunk), 0
         return True
 
     def _header(self) -> FrameHeader | None:
         """The next frame's header; None at the end of the layer."""
-        while len(self._buffer) < _MAX_HEADER and self._fill():
+        while len(self._chunk) - self._at < _MAX_HEADER and self._more():
             pass
-        if not self._buffer:
+        start = bytes(self._chunk[self._at : self._at + _MAX_HEADER])
+        if not start:
             return None
         if self.seek_table is not None:
             raise FormatError("data after the seek table", where=self._where)
-        header = parse_header(self._buffer, self._where)
+        header = parse_header(start, self._where)
         if header is None:
             raise FormatError("zstd layer ends within a frame", where=self._where)
-        self.small = self.small and (header.skippable or header.checksum)
         return header
 
     def _skip(self, header: FrameHeader) -> None:
         if header.skip > _MAX_SKIPPABLE:
             raise LimitError("skippable frame too large", where=self._where, got=f"{header.skip} bytes")
-        while len(self._buffer) < 8 + header.skip:
-            if not self._fill():
-                raise FormatError("zstd layer ends within a frame", where=self._where)
-        body = bytes(self._buffer[8 : 8 + header.skip])
-        del self._buffer[: 8 + header.skip]
+        parts, missing = [], 8 + header.skip
+        while missing:
+            part = self._feed(missing)
+            parts.append(part)
+            missing -= len(part)
         if header.magic == SEEK_TABLE_MAGIC:
-            self.seek_table = parse_seek_table(body)
+            self.seek_table = parse_seek_table(b"".join(parts)[8:])
 
-    def _submit(self, header: FrameHeader) -> tuple[Future[bytes], int]:
-        while (size := _frame_size(self._buffer)) is None:
-            if len(self._buffer) > _MAX_COMPRESSED_FRAME or not self._fill():
-                raise FormatError("damaged zstd frame", where=self._where)
-        with memoryview(self._buffer) as view:
-            frame = bytes(view[:size])  # one copy; a slice of the buffer itself would be two
-        del self._buffer[:size]
-        return self._pool.submit(_whole_frame, frame, header.content or 0, self._where), size
-
-    def _stream(self, header: FrameHeader) -> Content:
-        """A large frame, or one that does not tell its size, as a stream."""
-        self.small = False
+    def _frame(self, header: FrameHeader) -> Content:
+        """One frame in pieces; it holds exactly what its header says, where that says anything."""
+        independent = header.content is not None and max(header.content, header.window) <= MAX_FRAME
+        self.small = self.small and independent and header.checksum
         if header.window > 1 << MAX_WINDOW_LOG:
             raise LimitError("zstd window too large", where=self._where, got=f"{header.window} bytes", want="<= 32 MiB")
         decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
-        data, compressed, content = bytes(self._buffer), 0, 0
-        self._buffer.clear()
+        compressed, content, step = 0, 0, _FIRST
         while not decoder.eof:
-            piece = _decompress(lambda data=data: decoder.decompress(data, _PIECE), self._where)  # type: ignore[misc]
+            # Small bites first: what a short frame leaves of one is copied by the decoder, for each frame again.
+            data = self._feed(step) if decoder.needs_input else b""
+            step = min(2 * step, _PIECE)
+            piece = _decompress(decoder, data, self._where)
             compressed, content = compressed + len(data), content + len(piece)
+            if independent and compressed > _MAX_COMPRESSED_FRAME + _PIECE:
+                raise FormatError("damaged zstd frame", where=self._where)
+            if header.content is not None and (content > header.content or (decoder.eof and content < header.content)):
+                got, want = f"{content} bytes", f"{header.content} bytes"
+                raise FormatError("zstd frame of another size than it says", where=self._where, got=got, want=want)
             yield piece
-            data = b""
-            if decoder.needs_input and not decoder.eof:
-                data = next(self._chunks, b"")
-                if not data:
-                    raise FormatError("zstd layer ends within a frame", where=self._where)
-        self._buffer += decoder.unused_data
-        self.frames.append((compressed - len(decoder.unused_data), content))
+        unused = len(decoder.unused_data)
+        self._at -= unused
+        self.frames.append((compressed - unused, content))
+
+    def _feed(self, count: int) -> memoryview:
+        """At least one and at most `count` of the bytes that follow, from one chunk."""
+        while self._at == len(self._chunk):
+            if not self._more():
+                raise FormatError("zstd layer ends within a frame", where=self._where)
+        part = self._chunk[self._at : self._at + count]
+        self._at += len(part)
+        return part
 
 
-def _frame_size(data: bytearray) -> int | None:
-    """Size in bytes of the frame that `data` begins with; None when it is damaged or not all there."""
+def _decompress(decoder: zstd.ZstdDecompressor, data: bytes | memoryview, where: str) -> bytes:
     try:
-        return zstd.get_frame_size(data)
-    except zstd.ZstdError:
-        return None
-
-
-def _whole_frame(frame: bytes, content: int, where: str) -> bytes:
-    """One frame -> exactly `content` bytes; the output is bounded whatever the frame does."""
-    decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 23})
-    data = _decompress(lambda: decoder.decompress(frame, content + 1), where)
-    if not decoder.eof or len(data) != content:
-        raise FormatError("zstd frame of another size than it says", where=where, got=len(data), want=content)
-    return data
-
-
-def _decompress(call: Callable[[], bytes], where: str) -> bytes:
-    try:
-        return call()
+        return decoder.decompress(data, _PIECE)
     except zstd.ZstdError as exc:
         raise FormatError(f"damaged zstd data: {exc}", where=where) from exc
 
@@ -220,12 +195,13 @@ def _decompress(call: Callable[[], bytes], where: str) -> bytes:
 def gunzip(chunks: Iterable[bytes], where: str) -> Content:
     """A gzip layer (RFC 1952, any number of members) -> its content; raises FormatError."""
     decoder = zlib.decompressobj(wbits=31)
-    started = False
+    started, members = False, 1
     for chunk in chunks:
         data = chunk
         while data:
             if decoder.eof:
-                decoder, started = zlib.decompressobj(wbits=31), False
+                decoder, members = zlib.decompressobj(wbits=31), members + 1
+                bound_frames(members, where)
             started = True
             yield _gunzip_piece(decoder, data, where)
             data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail

@@ -110,7 +110,11 @@ def decode(data: bytes, *, where: object = INDEX_NAME) -> BundleIndex:
     if major != FORMAT.partition(".")[0]:
         hint = "this bundle needs another version of sealift"
         raise FormatError("unknown bundle format", where=where, got=repr(major), want=FORMAT, hint=hint)
-    if jsontext.encode_canonical(plain) != data:
+    try:
+        canonical = jsontext.encode_canonical(plain)
+    except TypeError as exc:
+        raise FormatError(str(exc), where=where) from exc
+    if canonical != data:
         raise FormatError("not canonical JSON", where=where, hint="the file was edited or reformatted")
     return jsontext.decode(data, BundleIndex, where=where, max_size=MAX_INDEX)
 

@@ -5,11 +5,13 @@ the mandatory ones, one newline at the end.
 
 Reading: what splits parsers is refused before types are converted. Go's readers match field names without regard to
 case and take the last of two; Python's accept NaN, UTF-16 and any depth; msgspec alone accepts duplicate keys. So:
-UTF-8 without BOM, no duplicate keys, no key that differs from a known field only in case, no NaN or infinity, bounded
-depth and size, nothing after the value.
+UTF-8 without BOM, no duplicate keys, no key that differs from a known field only in case, no NaN or infinity (also not
+as 1e999), no half of a surrogate pair (Go reads U+FFFD), bounded depth and size, nothing after the value.
 """
 
 import json
+import math
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +22,7 @@ from bundles.errors import FormatError, LimitError, SealiftError
 T = TypeVar("T")
 MAX_DEPTH = 32
 MAX_DOCUMENT = 32 << 20  # bytes; the largest index seen for 400 images is below 4 MiB
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def encode_canonical(value: object) -> bytes:
@@ -52,11 +55,18 @@ def decode_plain(data: bytes, *, where: object, max_size: int = MAX_DOCUMENT) ->
         raise LimitError("JSON document too large", where=where, got=f"{len(data)} bytes", want=f"<= {max_size}")
     _bound_depth(data, where)
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except SealiftError as exc:
         raise FormatError(exc.message, where=where, got=exc.got) from exc
     except UnicodeDecodeError as exc:
         raise FormatError("not UTF-8", where=where, got=f"byte {exc.start}") from exc
+    except UnicodeEncodeError as exc:
+        raise FormatError("half of a surrogate pair in a text", where=where) from exc
     except (ValueError, RecursionError) as exc:
         raise FormatError(f"not JSON: {exc}", where=where) from exc
 
@@ -83,6 +93,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise FormatError("duplicate JSON key", got=repr(twice[:80]))
     return result
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise FormatError("not JSON: no NaN, no Infinity", got=text[:80])
+    return number
 
 
 def _no_constant(text: str) -> Any:

@@ -73,11 +73,11 @@ def uncompressed(region: Region, kind: str) -> Iterator[Iterator[bytes]]:
     chunks = region.chunks(0, region.size)
     with ThreadPoolExecutor(2, thread_name_prefix="zstd") as pool:
         if kind == "zstd":
-            content = framed.ZstdLayer(chunks, pool, where).content()
+            content = framed.ZstdLayer(chunks, where).content()
         elif kind == "gzip":
             content = framed.gunzip(chunks, where)
         elif kind == "bzip2":
-            content = _bunzip2(chunks, where)
+            content = bunzip2(chunks, where)
         else:
             hint = "decompress it: lz4 -d --rm FILE.tar.lz4"
             raise FormatError(f"{kind} archives cannot be read", where=where, hint=hint)
@@ -85,15 +85,16 @@ def uncompressed(region: Region, kind: str) -> Iterator[Iterator[bytes]]:
             yield pieces
 
 
-def _bunzip2(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:
-    """bzip2 streams, one after another (as pbzip2 writes them)."""
+def bunzip2(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:
+    """bzip2 streams, one after another (as pbzip2 writes them) -> content; raises FormatError, LimitError."""
     decoder = bz2.BZ2Decompressor()
-    started = False
+    started, streams = False, 1
     for chunk in chunks:
         data = chunk
         while data or not (decoder.needs_input or decoder.eof):
             if decoder.eof:
-                decoder = bz2.BZ2Decompressor()
+                decoder, streams = bz2.BZ2Decompressor(), streams + 1
+                framed.bound_frames(streams, where)
             started = True
             try:
                 piece = decoder.decompress(data, _PIECE)

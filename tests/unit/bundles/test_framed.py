@@ -2,7 +2,7 @@
 
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +10,9 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bundles.framed
 from bundles.errors import FormatError, LimitError
+from bundles.foreign.outer import bunzip2
 from bundles.framed import MAX_FRAME, ZstdLayer, gunzip, parse_header, parse_seek_table
 
 PARAMETER = zstd.CompressionParameter
@@ -150,3 +152,27 @@ def test_gzip_that_unpacks_to_much_comes_in_bounded_pieces() -> None:
 
     pieces = list(gunzip([gzip.compress(bytes(50 << 20))], "x"))
     assert sum(map(len, pieces)) == 50 << 20 and max(map(len, pieces)) <= 1 << 20
+
+
+@pytest.mark.parametrize("kind", ["zstd", "skippable", "gzip", "bzip2"])
+def test_frames_that_hold_nothing_cost_no_time_and_memory_without_end(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bz2
+    import gzip
+
+    readers: dict[str, Callable[[bytes], object]] = {
+        "gzip": lambda data: list(gunzip([data], "x")),
+        "bzip2": lambda data: list(bunzip2(iter([data]), "x")),
+    }
+    frames = {
+        "zstd": zstd.compress(b""),
+        "skippable": struct.pack("<II", 0x184D2A50, 0),
+        "gzip": gzip.compress(b"", mtime=0),
+        "bzip2": bz2.compress(b""),
+    }
+    monkeypatch.setattr(bundles.framed, "MAX_FRAMES", 100)
+    read = readers.get(kind, decode)
+    read(frames[kind] * 100)
+    with pytest.raises(LimitError, match="too many compressed frames"):
+        read(frames[kind] * 101)

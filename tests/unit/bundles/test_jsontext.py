@@ -40,6 +40,9 @@ def test_floats_are_not_written() -> None:
         b'{"a":{"b":1,"b":1}}',
         b'{"a":NaN}',
         b"[Infinity]",
+        b"[1e999]",
+        b'["\\ud800"]',
+        b'{"\\uDC00\\ud800":1}',
         b"{} {}",
         b"{}x",
         b"",
@@ -86,6 +89,16 @@ def test_wrong_types_are_refused(change: dict[str, object]) -> None:
 def test_an_unknown_major_format_is_its_own_error() -> None:
     with pytest.raises(FormatError, match="unknown bundle format"):
         index.decode(b'{"format":"2.0","surprise":1}\n')
+
+
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    assert jsontext.decode_plain(b'["\\ud83d\\ude00"]', where="t") == ["\U0001f600"]
+
+
+@pytest.mark.parametrize("value", [b"1.5", b"1e999", b'"\\ud800"'])
+def test_an_index_that_could_not_be_written_again_is_refused(value: bytes) -> None:
+    with pytest.raises(FormatError):
+        index.decode(b'{"format":"1.0","x":' + value + b"}\n")
 
 
 def test_an_index_that_is_not_canonical_is_refused() -> None:
