@@ -2,7 +2,7 @@
 
 All in pieces of some hundred kilobytes, made on the thread that asks for them: what is hashed next is still in the
 processor's cache, and no memory is taken and given back. Layers run beside each other, not frames. Frame borders are
-found in the data (RFC 8878, section 3.1.1), so a frame list or a seek table is never believed, only compared afterwards.
+found in the data (RFC 8878, section 3.1.1), so a frame list or a seek table is never believed, but compared afterwards.
 """
 
 import struct
@@ -29,7 +29,6 @@ _MAX_SKIPPABLE: Final = 16 << 20  # bytes
 _MAX_HEADER: Final = 18  # bytes of the longest frame header, magic included
 # A frame that does not compress grows by 3 bytes for each 128 KiB block, plus header and checksum.
 _MAX_COMPRESSED_FRAME: Final = MAX_FRAME + (MAX_FRAME >> 12) + 1024
-MAX_FRAMES: Final = 1 << 20
 _PIECE: Final = 1 << 18  # bytes of content at a time: some of them fit the cache of a core
 _FIRST: Final = 1 << 10  # bytes of a frame that the decoder gets first
 
@@ -109,11 +108,12 @@ class ZstdLayer:
 
     def content(self) -> Content:
         """The uncompressed bytes in order; raises FormatError for damage, LimitError for large windows."""
+        count = 0
         while (header := self._header()) is not None:
+            count += 1
+            bound_frames(count, self._where)
             if header.skippable:
                 self._skip(header)
-            elif len(self.frames) >= MAX_FRAMES:
-                raise LimitError("too many zstd frames", where=self._where, want=f"<= {MAX_FRAMES}")
             else:
                 yield from self._frame(header)
 
@@ -183,6 +183,12 @@ class ZstdLayer:
         part = self._chunk[self._at : self._at + count]
         self._at += len(part)
         return part
+
+
+def bound_frames(count: int, where: str) -> None:
+    """Raises LimitError when a layer has more than `MAX_FRAMES` frames or members; `count` of them so far."""
+    if count > MAX_FRAMES:
+        raise LimitError("too many compressed frames", where=where, want=f"<= {MAX_FRAMES}")
 
 
 def _decompress(decoder: zstd.ZstdDecompressor, data: bytes | memoryview, where: str) -> bytes:

@@ -6,7 +6,6 @@ The compression is told by the first bytes, as containerd does it; media types a
 import contextlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final
 
 from bundles import framed
@@ -19,7 +18,6 @@ from bundles.region import Region
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE_TAIL: Final = b"\x2a\x4d\x18"  # bytes 2 to 4 of a skippable zstd frame's magic
-_WORKERS: Final = 2
 
 
 def opener_for(region: Region) -> LayerOpener:
@@ -30,15 +28,14 @@ def opener_for(region: Region) -> LayerOpener:
         with (
             BackgroundHash() as stored,
             BackgroundHash() as content,
-            ThreadPoolExecutor(_WORKERS, thread_name_prefix="zstd") as pool,
-            contextlib.closing(_checked(layer, region, stored, content, pool, max_content)) as pieces,
+            contextlib.closing(_checked(layer, region, stored, content, max_content)) as pieces,
         ):
             yield pieces
 
     return opened
 
 
-def decompressed(chunks: Iterator[bytes], pool: Executor, where: str) -> Iterator[bytes]:
+def decompressed(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:
     """gzip, zstd or plain bytes -> content; raises FormatError for damage, LimitError for windows over 32 MiB."""
     first = next(chunks, b"")
     while len(first) < 4 and (more := next(chunks, b"")):
@@ -47,7 +44,7 @@ def decompressed(chunks: Iterator[bytes], pool: Executor, where: str) -> Iterato
     if first.startswith(_GZIP):
         return framed.gunzip(together, where)
     if first.startswith(_ZSTD) or first[1:4] == _SKIPPABLE_TAIL:
-        return framed.ZstdLayer(together, pool, where).content()
+        return framed.ZstdLayer(together, where).content()
     return together
 
 
@@ -66,11 +63,10 @@ def _checked(
     region: Region,
     stored: BackgroundHash,
     content: BackgroundHash,
-    pool: Executor,
     max_content: int,
 ) -> Generator[bytes, None, None]:
     where = layer.where
-    inner = decompressed(tapped(region.chunks(0, region.size), stored.update), pool, where)
+    inner = decompressed(tapped(region.chunks(0, region.size), stored.update), where)
     bounded = limited(framed.within_ratio(inner, region.size, where), max_content, where)
     with contextlib.closing(ahead(bounded)) as pieces:
         for piece in pieces:

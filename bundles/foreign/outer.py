@@ -7,7 +7,6 @@ import bz2
 import contextlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -71,18 +70,17 @@ def uncompressed(region: Region, kind: str) -> Iterator[Iterator[bytes]]:
     """The tar inside a compressed archive as a stream, within 200 times its size; windows up to 32 MiB."""
     where = region.where
     chunks = region.chunks(0, region.size)
-    with ThreadPoolExecutor(2, thread_name_prefix="zstd") as pool:
-        if kind == "zstd":
-            content = framed.ZstdLayer(chunks, where).content()
-        elif kind == "gzip":
-            content = framed.gunzip(chunks, where)
-        elif kind == "bzip2":
-            content = bunzip2(chunks, where)
-        else:
-            hint = "decompress it: lz4 -d --rm FILE.tar.lz4"
-            raise FormatError(f"{kind} archives cannot be read", where=where, hint=hint)
-        with contextlib.closing(ahead(framed.within_ratio(content, region.size, where))) as pieces:
-            yield pieces
+    if kind == "zstd":
+        content = framed.ZstdLayer(chunks, where).content()
+    elif kind == "gzip":
+        content = framed.gunzip(chunks, where)
+    elif kind == "bzip2":
+        content = bunzip2(chunks, where)
+    else:
+        hint = "decompress it: lz4 -d --rm FILE.tar.lz4"
+        raise FormatError(f"{kind} archives cannot be read", where=where, hint=hint)
+    with contextlib.closing(ahead(framed.within_ratio(content, region.size, where))) as pieces:
+        yield pieces
 
 
 def bunzip2(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:

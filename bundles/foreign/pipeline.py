@@ -3,7 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from bundles.digest import Digest
@@ -60,3 +60,15 @@ def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
                 yield piece
         finally:
             future.cancel()
+
+
+def ahead_when(idle: Callable[[], bool], pool: Executor, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """The same pieces; whenever `idle` says that a core has nothing to do, `pool` makes the next one meanwhile."""
+    future: Future[bytes | None] | None = None
+    try:
+        while (piece := future.result() if future else next(pieces, None)) is not None:
+            future = pool.submit(next, pieces, None) if idle() else None
+            yield piece
+    finally:
+        if future and not future.cancel():
+            wait((future,))

@@ -1,12 +1,15 @@
 """The sealed profile (bundle-format 6) for one archive: structure, documents, every blob's digest and diff id.
 
 No reader downstream checks digests or diff ids; a flipped bit becomes a node with missing programs. Layers are read
-by several threads (sha256 and zstd release the interpreter's lock), each byte once, with a few frames in memory.
+beside each other (sha256 and zstd release the interpreter's lock), each byte once: read, hashed, decompressed and
+hashed again on one thread, in pieces that fit its core's cache.
 """
 
+import contextlib
+import functools
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Final
 from bundles import oci
 from bundles.digest import Digest
 from bundles.errors import FormatError
+from bundles.foreign.pipeline import ahead_when
 from bundles.framed import ZstdLayer, gunzip, within_ratio
 from bundles.index import Archive, Image
 from bundles.platform import Platform
@@ -31,6 +35,7 @@ _PLAIN = (oci.LAYER_TAR, oci.DOCKER_LAYER_TAR)
 _GZIP = (oci.LAYER_GZIP, oci.DOCKER_LAYER_GZIP)
 
 Frames = tuple[tuple[int, int], ...]
+_Beside = Callable[[Iterator[bytes]], Generator[bytes, None, None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +72,7 @@ def verify_archive(
         progress: told of bytes read.
         expected: what bundle.json says of the archive.
         images: what bundle.json says of its images.
-        workers: threads that hash, and as many that decompress.
+        workers: layers that are checked at the same time.
 
     Raises FormatError that names the archive and the member, blob or entry that fails first in the archive's order;
     MissingError when there is no such file.
@@ -165,14 +170,16 @@ class _Run:
         self._region, self._progress, self._quick = region, progress, quick
         self._lock = threading.Lock()
         self._stop_from = 1 << 60  # jobs from this order on need not go on
+        self._unfinished = self._workers = 0
 
     def all(self, jobs: Sequence[_Job], workers: int) -> dict[Digest, LayerReport]:
         """Reports of all layers, or the first failure."""
-        with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(workers) as readers:
+        self._unfinished, self._workers = len(jobs), workers
+        with ThreadPoolExecutor(workers) as helpers, ThreadPoolExecutor(workers) as readers:
             try:
                 # The largest first, so that no thread is left alone with it at the end.
-                by_size = sorted(jobs, key=lambda job: -job.layer.entry.size)
-                futures = {job.order: readers.submit(self._one, job, pool) for job in by_size}
+                by_size = sorted(jobs, key=_weight, reverse=True)
+                futures = {job.order: readers.submit(self._one, job, helpers) for job in by_size}
                 return {job.layer.digest: futures[job.order].result() for job in jobs}
             except BaseException:
                 self._stop(0)
@@ -182,14 +189,21 @@ class _Run:
         with self._lock:
             self._stop_from = min(self._stop_from, order)
 
-    def _one(self, job: _Job, pool: Executor) -> LayerReport:
+    def _idle(self) -> bool:
+        """Whether a thread has no layer left: then the others' layers are decompressed on one and hashed on another."""
+        return self._unfinished < self._workers
+
+    def _one(self, job: _Job, helpers: Executor) -> LayerReport:
         try:
-            return self._check(job, pool)
+            return self._check(job, helpers)
         except BaseException:
             self._stop(job.order + 1)
             raise
+        finally:
+            with self._lock:
+                self._unfinished -= 1
 
-    def _check(self, job: _Job, pool: Executor) -> LayerReport:
+    def _check(self, job: _Job, helpers: Executor) -> LayerReport:
         """Hashes what is stored and what is inside in one pass; damage is told as damage of the blob."""
         stored = hashlib.sha256()
         chunks = self._chunks(job, stored)
@@ -198,7 +212,7 @@ class _Run:
         failure: FormatError | None = None
         try:
             if not self._quick:
-                size, frames = _check_content(job, chunks, pool)
+                size, frames = _check_content(job, chunks, functools.partial(ahead_when, self._idle, helpers))
         except FormatError as exc:
             failure = exc
         for _ in chunks:
@@ -220,7 +234,12 @@ class _Run:
             yield chunk
 
 
-def _check_content(job: _Job, chunks: Iterator[bytes], pool: Executor) -> tuple[int, Frames | None]:
+def _weight(job: _Job) -> int:
+    """Bytes to go through, as far as anybody says: what is told wrongly costs time alone."""
+    return job.layer.entry.size + sum(content for _, content in job.frames or ())
+
+
+def _check_content(job: _Job, chunks: Iterator[bytes], beside: _Beside) -> tuple[int, Frames | None]:
     """Decompresses: diff id, frames, entries. Returns bytes of content, and the frames of a zstd layer."""
     kind = job.layer.media_type
     zstd_layer: ZstdLayer | None = None
@@ -229,11 +248,12 @@ def _check_content(job: _Job, chunks: Iterator[bytes], pool: Executor) -> tuple[
     elif kind in _GZIP:
         content = gunzip(chunks, job.where)
     elif kind == oci.LAYER_ZSTD:
-        zstd_layer = ZstdLayer(chunks, pool, job.where)
+        zstd_layer = ZstdLayer(chunks, job.where)
         content = zstd_layer.content()
     else:
         raise FormatError("a layer of unknown media type", where=job.where, got=kind)
-    size = _check_diff_id(job, content)
+    with contextlib.closing(beside(content)) as pieces:
+        size = _check_diff_id(job, pieces)
     if zstd_layer is None:
         return size, None
     _check_frames(job, zstd_layer)

@@ -3,7 +3,6 @@
 import random
 import struct
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from backports import zstd
@@ -28,9 +27,8 @@ def cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
 
 
 def decode(data: bytes, sizes: list[int] | None = None) -> tuple[bytes, ZstdLayer]:
-    with ThreadPoolExecutor(2) as pool:
-        layer = ZstdLayer(cut(data, sizes or [1 << 20]), pool, "layer")
-        return b"".join(layer.content()), layer
+    layer = ZstdLayer(cut(data, sizes or [1 << 20]), "layer")
+    return b"".join(layer.content()), layer
 
 
 def streamed(data: bytes) -> bytes:
