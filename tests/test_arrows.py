@@ -64,6 +64,7 @@ PURE = {
     "runtime.staticpods.render",
     "runtime.staticpods.resources",
     "runtime.staticpods.scheduler",
+    "runtime.yamlread",
     "runtime.yamltext",
     "runtime.daemon.addons",
     "runtime.daemon.advance",

@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from bundles.errors import FormatError
+from runtime import yamlread
 from runtime.nodeconf.model import NodeConfig, joined
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -120,23 +121,39 @@ def injected(text: bytes, values: Mapping[str, str], where: object, *, by_defaul
     changed = False
     for document in documents:
         for item in _items(document):
-            if _wants_values(item, by_default):
-                changed |= _inject(item, values)
-    return b"".join(json.dumps(document).encode() + b"\n" for document in documents) if changed else text
+            if _wants_values(item, by_default, where):
+                changed |= _inject(item, values, where)
+    return _json(documents, where) if changed else text
 
 
-def _wants_values(item: Mapping[str, Any], by_default: bool) -> bool:
+def _json(documents: Iterable[Any], where: object) -> bytes:
+    try:
+        return b"".join(json.dumps(document, allow_nan=False).encode() + b"\n" for document in documents)
+    except (TypeError, ValueError) as exc:
+        raise FormatError(f"a value that no cluster takes: {exc}", where=where) from exc
+
+
+def _wants_values(item: Mapping[str, Any], by_default: bool, where: object) -> bool:
     if item.get("kind") != "HelmChart" or item.get("apiVersion") != f"{HELM_GROUP}/v1":
         return False
-    annotations = (item.get("metadata") or {}).get("annotations") or {}
+    annotations = _table(_table(item, "metadata", where), "annotations", where)
     return str(annotations[INJECT]) in _TRUE if INJECT in annotations else by_default
 
 
-def _inject(item: dict[str, Any], values: Mapping[str, str]) -> bool:
-    spec = item.setdefault("spec", {})
-    before = dict(spec.get("set") or {})
-    spec["set"] = before | dict(values)
-    return bool(spec["set"] != before)
+def _inject(item: dict[str, Any], values: Mapping[str, str], where: object) -> bool:
+    spec = _table(item, "spec", where)
+    before = _table(spec, "set", where)
+    after = before | dict(values)
+    item["spec"] = spec | {"set": after}
+    return after != before
+
+
+def _table(item: Mapping[str, Any], key: str, where: object) -> dict[str, Any]:
+    """The mapping below a key; an empty one where there is none."""
+    found = item.get(key) or {}
+    if not isinstance(found, dict):
+        raise FormatError("a HelmChart that no cluster takes", where=where, got=f"{key}: {str(found)[:100]!r}")
+    return found
 
 
 def _items(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -149,15 +166,12 @@ def _items(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _documents(text: bytes, where: object, loader: type[Any]) -> Iterator[dict[str, Any]]:
-    try:
-        for document in yaml.load_all(text, Loader=loader):
-            if document in (None, ""):
-                continue
-            if not isinstance(document, dict):
-                raise FormatError("a document that is no object", where=where, got=repr(document)[:100])
-            yield document
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise FormatError(f"not YAML: {exc}", where=where) from exc
+    for document in yamlread.documents(text, where, loader):
+        if document in (None, ""):
+            continue
+        if not isinstance(document, dict):
+            raise FormatError("a document that is no object", where=where, got=repr(document)[:100])
+        yield document
 
 
 class _GoLoader(yaml.CSafeLoader):

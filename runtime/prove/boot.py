@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import yaml
 
-from bundles.errors import FormatError, SealiftError
+from bundles.errors import SealiftError
 from bundles.files import os_errors
 from bundles.index import BundleIndex
+from runtime import yamlread
 from runtime.daemon.journal import read_journal
 from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
 from runtime.process import Child
@@ -177,14 +178,12 @@ def chart_names(folder: Path) -> tuple[str, ...] | None:
 
 
 def _charts_in(path: Path) -> Iterator[str]:
-    try:
-        with os_errors(path):
-            documents = list(yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError) as exc:
-        raise FormatError(f"not YAML: {exc}", where=path) from exc
-    for document in documents:
+    with os_errors(path):
+        text = path.read_bytes()
+    for document in yamlread.documents(text, path, yaml.CBaseLoader):
         if isinstance(document, dict) and document.get("kind") == "HelmChart":
-            yield str(document.get("metadata", {}).get("name", ""))
+            metadata = document.get("metadata")
+            yield str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
 def now() -> datetime:

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles.errors import FormatError
+from bundles.errors import FormatError, LimitError
 from runtime.daemon.addons import ObjectKey, chart_values, eligible, injected, is_disabled, objects_in
 from runtime.nodeconf.model import NodeConfig
 from tests.support.daemons import make_test_node
@@ -135,3 +135,45 @@ def test_any_values_survive(values: dict[str, str], old: str) -> None:
     text = injected(json.dumps(document).encode(), values, "")
     spec = json.loads(text)["spec"]
     assert spec["valuesContent"] == old and spec.get("set", {}) == values
+
+
+CHART_WITH = (
+    b"apiVersion: helm.cattle.io/v1\nkind: HelmChart\n"
+    b"metadata: {name: x, annotations: {rke2.cattle.io/inject-cluster-config: 'true'}}\n"
+)
+
+
+@pytest.mark.parametrize("text", [b"[" * 200_000, b"a: " + b"[" * 200_000, b"- " * 200_000 + b"x\n"])
+def test_a_manifest_nested_without_end_is_refused_and_does_not_end_the_daemon(text: bytes) -> None:
+    with pytest.raises(LimitError, match="deep"):
+        objects_in(text, "deep.yaml")
+
+
+def test_aliases_that_stand_for_billions_of_values_are_refused() -> None:
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    with pytest.raises(LimitError, match="too much"):
+        injected(CHART_WITH + b"spec: {}\n" + bomb.encode(), {"a": "b"}, "bomb.yaml")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"spec: &s {inner: *s}\n",
+        b"spec: 5\n",
+        b"spec: {set: [1]}\n",
+        b"spec: {value: !!binary aGVsbG8=}\n",
+        b"spec: {value: !!timestamp 2001-01-01}\n",
+        b"spec: {value: !!set {a, b}}\n",
+        b"spec: {value: 1e999}\n",
+        b"spec: {[1]: 2}\n",
+    ],
+)
+def test_a_chart_that_no_cluster_takes_is_refused_by_its_name(rest: bytes) -> None:
+    with pytest.raises(FormatError, match=r"^odd\.yaml"):
+        injected(CHART_WITH + rest, {"a": "b"}, "odd.yaml")
+
+
+@pytest.mark.parametrize("metadata", [b"[1]", b"{annotations: 5}", b"x"])
+def test_a_chart_with_odd_metadata_is_refused(metadata: bytes) -> None:
+    with pytest.raises(FormatError, match="HelmChart"):
+        injected(b"apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: " + metadata, {"a": "b"}, "odd.yaml")
