@@ -91,7 +91,7 @@ def _tell(error: BaseException, arguments: Sequence[str], debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if "--json" in arguments:
-        print(json.dumps(error_json(error), ensure_ascii=False))
+        print(json.dumps(error_json(error)))
     print(error_text(error), file=sys.stderr)
     return exit_code(error)
 

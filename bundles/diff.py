@@ -10,6 +10,7 @@ from typing import Any
 
 from bundles import index
 from bundles.digest import Digest
+from bundles.errors import printable
 from bundles.index import BundleIndex
 from bundles.source import open_source
 from bundles.talk import human_bytes
@@ -83,7 +84,7 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Any]:
 
 def render(found: dict[str, Any]) -> str:
     """`diff`'s values -> text for people, without a last newline."""
-    return "the same bundle" if found["same"] else "\n".join(_lines(found))
+    return "the same bundle" if found["same"] else "\n".join(map(printable, _lines(found)))
 
 
 def _lines(found: dict[str, Any]) -> Iterable[str]:

@@ -17,6 +17,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """`text` as one line that a terminal shows and does not obey: escape sequences, line ends, direction marks escaped.
+
+    File names and documents of others end in messages; what cannot be seen must not steer a terminal or a log reader.
+    """
+    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def printable_lines(text: str, indent: str = "") -> str:
+    """The same with line ends kept; `indent` before further lines, so that none can be taken for a line of ours."""
+    return f"\n{indent}".join(map(printable, text.split("\n")))
+
+
 class SealiftError(Exception):
     """What is wrong, where, got and want, and what to do.
 
@@ -43,10 +56,12 @@ class SealiftError(Exception):
 
     def __str__(self) -> str:
         """The whole error as the command lines show it, without a leading `error:`."""
-        lines = [f"{self.where}: {self.message}" if self.where else self.message]
-        lines += [f"  {name}: {value}" for name, value in (("got", self.got), ("want", self.want)) if value]
+        message = printable_lines(self.message)
+        lines = [f"{printable(self.where)}: {message}" if self.where else message]
+        told = (("got", self.got), ("want", self.want))
+        lines += [f"  {name}: {printable_lines(value, ' ' * 7)}" for name, value in told if value]
         if self.hint:
-            lines.append(f"  do: {self.hint}")
+            lines.append(f"  do: {printable_lines(self.hint, ' ' * 6)}")
         return "\n".join(lines)
 
 
@@ -84,7 +99,7 @@ class Problem:
 
     def __str__(self) -> str:
         """One or two lines."""
-        return f"{self.where}: {self.message}" + (f"\n  do: {self.hint}" if self.hint else "")
+        return printable(f"{self.where}: {self.message}") + (f"\n  do: {printable(self.hint)}" if self.hint else "")
 
 
 class ProblemsError(UsageError):

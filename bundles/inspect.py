@@ -6,6 +6,7 @@ from typing import Any
 
 from bundles import index
 from bundles.digest import Digest
+from bundles.errors import printable
 from bundles.index import BundleIndex
 from bundles.region import open_region
 from bundles.sealed.read import SealedArchive, read_sealed
@@ -100,7 +101,7 @@ def _archive(archive: SealedArchive) -> dict[str, Any]:
 
 def render(seen: dict[str, Any]) -> str:
     """`inspect`'s values -> text for people, without a last newline."""
-    return "\n".join(_archive_lines(seen) if seen["kind"] == "archive" else _bundle_lines(seen))
+    return "\n".join(map(printable, _archive_lines(seen) if seen["kind"] == "archive" else _bundle_lines(seen)))
 
 
 def _archive_lines(seen: dict[str, Any]) -> Iterable[str]:

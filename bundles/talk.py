@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol, TextIO
 
-from bundles.errors import ProblemsError, SealiftError
+from bundles.errors import ProblemsError, SealiftError, printable
 
 ProgressMode = Literal["auto", "plain", "json", "none"]
 PROGRESS_MODES: Final = ("auto", "plain", "json", "none")
@@ -160,8 +160,8 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OSError) and error.filename is not None:
-        return f"error: {os.fsdecode(error.filename)}: {error.strerror}"
-    bug = f"{type(error).__name__}: {error}".rstrip(": ")
+        return f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}"
+    bug = printable(f"{type(error).__name__}: {error}".rstrip(": "))
     return f"error: {bug}\n  do: this is a bug of Sealift; run again with --debug and report what it shows"
 
 

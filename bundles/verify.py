@@ -12,7 +12,7 @@ from typing import Final
 from bundles import index
 from bundles.consistency import check_index
 from bundles.digest import Digest
-from bundles.errors import FormatError, LimitError, MissingError, TrustError
+from bundles.errors import FormatError, LimitError, MissingError, TrustError, printable
 from bundles.files import fsync_directory, os_errors, pwrite_all
 from bundles.index import Archive, BundleIndex
 from bundles.platform import Platform
@@ -252,4 +252,4 @@ def check_names(document: BundleIndex, present: list[str], *, where: str) -> Non
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(map(printable, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

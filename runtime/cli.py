@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundles.errors import UsageError
+from bundles.errors import UsageError, printable_lines
 from bundles.talk import Progress, error_json, error_text, exit_code, make_progress
 from runtime import options
 from runtime.commands.environment import environment
@@ -193,8 +193,8 @@ def extract(
     _tell_result(result, [str(report.folder)], as_json)
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+def _say(text: str) -> None:
+    click.echo(printable_lines(text), err=True)
 
 
 def _warn_unsigned(insecure: bool) -> None:
@@ -203,7 +203,7 @@ def _warn_unsigned(insecure: bool) -> None:
 
 
 def _tell_result(result: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
-    for line in [json.dumps(result, ensure_ascii=False)] if as_json else lines:
+    for line in [json.dumps(result)] if as_json else lines:
         click.echo(line)
 
 
@@ -247,7 +247,7 @@ def _tell_error(error: BaseException, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
         traceback.print_exception(error)
     if "--json" in arguments:
-        print(json.dumps(error_json(error), ensure_ascii=False))
+        print(json.dumps(error_json(error)))
     print(error_text(error), file=sys.stderr)
     return exit_code(error)
 

@@ -18,4 +18,4 @@ def command(old: Path, new: Path, as_json: bool) -> None:
     from bundles.diff import diff, render
 
     found = diff(old, new)
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else render(found))
+    click.echo(json.dumps(found, indent=2) if as_json else render(found))

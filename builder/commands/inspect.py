@@ -20,4 +20,4 @@ def command(path: Path, as_json: bool) -> None:
     from bundles.inspect import inspect, render
 
     seen = inspect(path)
-    click.echo(json.dumps(seen, indent=2, ensure_ascii=False) if as_json else render(seen))
+    click.echo(json.dumps(seen, indent=2) if as_json else render(seen))
