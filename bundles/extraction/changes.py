@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from bundles.errors import FormatError, LimitError
 from bundles.extraction.model import Limits
+from bundles.extraction.spent import Spent
 from bundles.extraction.tree import File, Link, Tree
 from bundles.foreign.tarreader import Member, StreamSource, TarReader
 
@@ -26,13 +27,14 @@ class Spool(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Changes:
-    """A layer's whiteouts, opaque directories and additions, below the wanted directories."""
+    """A layer's whiteouts, opaque directories and additions, below the wanted directories; `ignored` lay outside."""
 
     hidden: list[str] = field(default_factory=list)
     emptied: list[str] = field(default_factory=list)
     added: list[tuple[Member, File | None]] = field(default_factory=list)
+    ignored: int = 0
 
     def apply(self, tree: Tree, layer: int) -> None:
         """Changes the tree; raises FormatError for entries that fit nowhere."""
@@ -52,13 +54,11 @@ class Changes:
 
 
 class LayerReader:
-    """Reads layers one after another; `members` and `ignored` count over all of them."""
+    """Reads the layers of one image, also several at once."""
 
-    def __init__(self, roots: frozenset[str], limits: Limits, spool: Spool) -> None:
-        """`roots` are the wanted top-level names."""
-        self._roots, self._limits, self._spool = roots, limits, spool
-        self.members = 0
-        self.ignored = 0
+    def __init__(self, roots: frozenset[str], limits: Limits, spent: Spent, spool: Spool) -> None:
+        """`roots` are the wanted top-level names, `spent` what all layers together have cost so far."""
+        self._roots, self._limits, self._spent, self._spool = roots, limits, spent, spool
 
     def read(self, pieces: Iterator[bytes], where: str) -> Changes:
         """One uncompressed layer -> its changes; reads to the very end, so that digests are checked.
@@ -67,10 +67,9 @@ class LayerReader:
         """
         changes = Changes()
         seen: set[str] = set()
-        left = self._limits.members - self.members
-        reader = TarReader(StreamSource(pieces, where), where, max_members=max(left, 0), leading_dot=True)
+        reader = TarReader(StreamSource(pieces, where), where, max_members=self._limits.members, leading_dot=True)
         for member in reader:
-            self.members += 1
+            self._spent.member()
             if member.name in seen:
                 raise FormatError("one name twice in a layer", where=where, got=member.name)
             seen.add(member.name)
@@ -82,7 +81,7 @@ class LayerReader:
         if name.startswith(WHITEOUT):
             self._whiteout(member, parent, name, changes, where)
         elif member.name.partition("/")[0] not in self._roots:
-            self.ignored += 1
+            changes.ignored += 1
         else:
             _refuse_odd(member, self._limits.depth, where)
             file = None
@@ -96,7 +95,7 @@ class LayerReader:
         if hidden in ("", ".", ".."):
             raise FormatError("whiteout that climbs", where=where, got=member.name)
         if name != OPAQUE and top not in self._roots:
-            self.ignored += 1
+            changes.ignored += 1
         elif member.kind != "file" or member.size or (name.startswith(".wh..wh.") and name != OPAQUE):
             raise FormatError("malformed whiteout", where=where, got=member.name)
         elif name == OPAQUE:

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from bundles.crew import Crew, Seat
 from bundles.errors import FormatError
-from bundles.extraction.changes import LayerReader
+from bundles.extraction.changes import Changes, LayerReader
 from bundles.extraction.model import ExtractedFile, ExtractedLink, ExtractReport, Limits
+from bundles.extraction.spent import Spent
 from bundles.extraction.spool import BodySpool, body_spool, empty_folder
 from bundles.extraction.tree import File, Folder, Link, Tree, leads
 from bundles.files import os_errors
-from bundles.foreign.model import FoundImage
+from bundles.foreign.model import FoundImage, OpenableLayer
 from bundles.platform import Platform
 
 DEFAULT_LIMITS: Final = Limits()
@@ -42,30 +44,36 @@ def extract_image(
     with contextlib.ExitStack() as stack:
         folders = {name: stack.enter_context(empty_folder(path)) for name, path in sorted(roots.items())}
         spool = stack.enter_context(body_spool(next(iter(roots.values()))))
-        ignored = _read_layers(found, tree, LayerReader(frozenset(roots), limits, spool), limits)
+        ignored = _read_layers(found, tree, spool, limits)
         report = _report(tree, sorted(roots), ignored, found)
         _place(tree, folders, roots, spool)
     return report
 
 
-def _read_layers(found: FoundImage, tree: Tree, reader: LayerReader, limits: Limits) -> int:
-    """Lowest layer first; returns the number of members outside the wanted directories."""
-    left = limits.content
-    for number, layer in enumerate(found.layers):
-        sizes: list[int] = []
-        with layer.open(max_content=left) as pieces:
-            changes = reader.read(_counted(pieces, sizes), layer.where)
-        left -= sum(sizes)
+def _read_layers(found: FoundImage, tree: Tree, spool: BodySpool, limits: Limits) -> int:
+    """All layers beside each other, then applied from the lowest up; returns the number of members passed over."""
+    spent = Spent(limits, str(found.archive))
+    reader = LayerReader(tree.roots, limits, spent, spool)
+
+    def read(layer: OpenableLayer, seat: Seat) -> Changes:
+        with (
+            layer.open(max_content=limits.content) as pieces,
+            contextlib.closing(seat.ahead(pieces)) as beside,
+        ):
+            return reader.read(_while_useful(spent.passing(beside), seat), layer.where)
+
+    changes = Crew(read, lambda layer: layer.size).all(found.layers)
+    for number, (layer, change) in enumerate(zip(found.layers, changes, strict=True)):
         try:
-            changes.apply(tree, number)
+            change.apply(tree, number)
         except FormatError as exc:
             raise FormatError(exc.message, where=f"{layer.where}: {exc.where}", got=exc.got) from exc
-    return reader.ignored
+    return sum(change.ignored for change in changes)
 
 
-def _counted(pieces: Iterator[bytes], sizes: list[int]) -> Iterator[bytes]:
+def _while_useful(pieces: Iterator[bytes], seat: Seat) -> Iterator[bytes]:
     for piece in pieces:
-        sizes.append(len(piece))
+        seat.go_on()
         yield piece
 
 

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,9 @@ from bundles.digest import Digest
 from bundles.errors import UsageError
 from bundles.extraction.tree import File, Folder, Link
 from bundles.files import TEMP_PREFIX, os_errors
-from bundles.foreign.pipeline import BackgroundHash
 
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_LARGE: Final = 1 << 20  # bytes from which hashing beside writing pays
 _HEAD: Final = 64  # bytes of a body kept for a look at its ELF header
 
 
@@ -31,15 +30,17 @@ class BodySpool:
         """Takes the open, empty directory."""
         self._fd = fd
         self._count = 0
+        self._lock = threading.Lock()
 
     def store(self, pieces: Iterable[bytes | memoryview], size: int, mode: int) -> File:
-        """Writes and hashes one body; see `changes.Spool`."""
-        number = self._count
-        self._count += 1
+        """Writes and hashes one body, for several threads; see `changes.Spool`."""
+        with self._lock:
+            number = self._count
+            self._count += 1
         with os_errors("the extraction's temporary directory"):
             fd = os.open(str(number), _FILE_FLAGS, 0o600, dir_fd=self._fd)
             try:
-                digest, head = _write_hashed(fd, pieces) if size < _LARGE else _write_beside(fd, pieces)
+                digest, head = _write_hashed(fd, pieces)
                 os.fchmod(fd, mode)
             finally:
                 os.close(fd)
@@ -114,22 +115,14 @@ def _opened(name: str, fd: int) -> Iterator[int]:
 
 
 def _write_hashed(fd: int, pieces: Iterable[bytes | memoryview]) -> tuple[Digest, bytes]:
-    """A small body, in one go."""
-    data = b"".join(pieces)
-    _write(fd, data)
-    return Digest(hashlib.sha256(data).hexdigest()), data[:_HEAD]
-
-
-def _write_beside(fd: int, pieces: Iterable[bytes | memoryview]) -> tuple[Digest, bytes]:
-    """A large body: hashed on another thread while it is written."""
-    head = b""
-    with BackgroundHash() as digest:
-        for piece in pieces:
-            if len(head) < _HEAD:
-                head += bytes(piece[: _HEAD - len(head)])
-            digest.update(piece)
-            _write(fd, piece)
-        return digest.digest(), head
+    """Writes a body and returns its digest and first bytes; each piece is hashed while the cache still has it."""
+    found, head = hashlib.sha256(), b""
+    for piece in pieces:
+        if len(head) < _HEAD:
+            head += bytes(piece[: _HEAD - len(head)])
+        found.update(piece)
+        _write(fd, piece)
+    return Digest(found.hexdigest()), head
 
 
 def _write(fd: int, data: bytes | memoryview) -> None:

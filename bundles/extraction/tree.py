@@ -49,7 +49,7 @@ class Tree:
 
     def __init__(self, roots: frozenset[str]) -> None:
         """Begins with empty roots."""
-        self._roots = roots
+        self.roots = roots
         self._top = Folder(-1, {name: Folder(-1) for name in sorted(roots)})
 
     def root(self, name: str) -> Folder:
@@ -62,7 +62,7 @@ class Tree:
         """A whiteout: what lower layers have at `path` goes; nothing there is no error."""
         parent, _, name = path.rpartition("/")
         folder = self._lookup(parent)
-        if name in self._roots and not parent:
+        if name in self.roots and not parent:
             self.root(name).children.clear()
         elif isinstance(folder, Folder):
             folder.children.pop(name, None)
@@ -71,7 +71,7 @@ class Tree:
         """An opaque directory: what lower layers have below `path` ("" is the root) goes."""
         folder = self._lookup(path)
         if not path:
-            for name in self._roots:
+            for name in self.roots:
                 self.root(name).children.clear()
         elif isinstance(folder, Folder):
             folder.children.clear()
@@ -114,7 +114,7 @@ class Tree:
 
     def _replace(self, folder: Folder, name: str, node: Node, path: str, layer: int) -> None:
         here = folder.children.get(name)
-        if folder is self._top and name in self._roots:
+        if folder is self._top and name in self.roots:
             raise FormatError("must be a directory", where=f"/{path}")
         if isinstance(here, Folder) and here.layer == layer:
             raise FormatError("a file and a directory of one name in one layer", where=path)

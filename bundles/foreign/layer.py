@@ -4,6 +4,7 @@ The compression is told by the first bytes, as containerd does it; media types a
 """
 
 import contextlib
+import hashlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 from typing import Final
@@ -12,7 +13,6 @@ from bundles import framed
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError
 from bundles.foreign.model import LayerOpener, OpenableLayer
-from bundles.foreign.pipeline import BackgroundHash, ahead, tapped
 from bundles.region import Region
 
 _GZIP: Final = b"\x1f\x8b"
@@ -25,11 +25,7 @@ def opener_for(region: Region) -> LayerOpener:
 
     @contextlib.contextmanager
     def opened(layer: OpenableLayer, max_content: int) -> Iterator[Iterator[bytes]]:
-        with (
-            BackgroundHash() as stored,
-            BackgroundHash() as content,
-            contextlib.closing(_checked(layer, region, stored, content, max_content)) as pieces,
-        ):
+        with contextlib.closing(_checked(layer, region, max_content)) as pieces:
             yield pieces
 
     return opened
@@ -58,24 +54,29 @@ def limited(pieces: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:
         yield piece
 
 
-def _checked(
-    layer: OpenableLayer,
-    region: Region,
-    stored: BackgroundHash,
-    content: BackgroundHash,
-    max_content: int,
-) -> Generator[bytes, None, None]:
-    where = layer.where
-    inner = decompressed(tapped(region.chunks(0, region.size), stored.update), where)
-    bounded = limited(framed.within_ratio(inner, region.size, where), max_content, where)
-    with contextlib.closing(ahead(bounded)) as pieces:
-        for piece in pieces:
-            content.update(piece)
-            yield piece
+def _checked(layer: OpenableLayer, region: Region, max_content: int) -> Generator[bytes, None, None]:
+    where, stored, content = layer.where, _Counted(), hashlib.sha256()
+    inner = decompressed(stored.passing(region.chunks(0, region.size)), where)
+    for piece in limited(framed.within_ratio(inner, region.size, where), max_content, where):
+        content.update(piece)
+        yield piece
     if stored.size != region.size:
         raise FormatError("data after the end of the layer", where=where, got=f"{region.size} bytes", want=stored.size)
-    _compare("digest", stored.digest(), layer.digest, where)
-    _compare("diff id", content.digest(), layer.diff_id, where)
+    _compare("digest", Digest(stored.hash.hexdigest()), layer.digest, where)
+    _compare("diff id", Digest(content.hexdigest()), layer.diff_id, where)
+
+
+class _Counted:
+    """Hashes and counts what passes."""
+
+    def __init__(self) -> None:
+        self.hash, self.size = hashlib.sha256(), 0
+
+    def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.hash.update(piece)
+            self.size += len(piece)
+            yield piece
 
 
 def _compare(what: str, got: Digest, want: Digest | None, where: str) -> None:

@@ -6,19 +6,16 @@ hashed again on one thread, in pieces that fit its core's cache.
 """
 
 import contextlib
-import functools
 import hashlib
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bundles import oci
+from bundles.crew import Crew, Seat
 from bundles.digest import Digest
 from bundles.errors import FormatError
-from bundles.foreign.pipeline import ahead_when
 from bundles.framed import ZstdLayer, gunzip, within_ratio
 from bundles.index import Archive, Image
 from bundles.platform import Platform
@@ -35,7 +32,6 @@ _PLAIN = (oci.LAYER_TAR, oci.DOCKER_LAYER_TAR)
 _GZIP = (oci.LAYER_GZIP, oci.DOCKER_LAYER_GZIP)
 
 Frames = tuple[tuple[int, int], ...]
-_Beside = Callable[[Iterator[bytes]], Generator[bytes, None, None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +89,9 @@ def verify_region(region: Region, wanted: Wanted, *, quick: bool, progress: Prog
     layer_bytes = sum(entry.size for _, entry in archive.layout.blobs() if entry.content is None)
     progress.advance(region.size - layer_bytes)
     jobs = _jobs(archive, wanted)
-    found = _Run(region, progress, quick).all(jobs, workers)
+    checker = _Checker(region, progress, quick)
+    reports = Crew(checker.check, _weight).all(jobs, workers)
+    found = {report.digest: report for report in reports}
     programs = tuple(sorted(name for job in jobs if job.scan for name in job.scan.programs))
     if not quick and any(job.scan for job in jobs) and not programs:
         raise FormatError("the runtime image holds no programs in /bin", where=region.where)
@@ -124,9 +122,8 @@ def _check_images(archive: SealedArchive, wanted: Wanted) -> None:
 
 @dataclass(slots=True)
 class _Job:
-    """One stored layer, and all that images and bundle.json say of it; `order` is its place in the archive."""
+    """One stored layer, and all that images and bundle.json say of it."""
 
-    order: int
     layer: SealedLayer
     where: str
     frames: Frames | None
@@ -145,7 +142,7 @@ def _jobs(archive: SealedArchive, wanted: Wanted) -> list[_Job]:
             if job is None:
                 where = f"{archive.region.where}: {blob_name(layer.digest)}"
                 listed = frames.get(layer.digest)
-                job = jobs[layer.digest] = _Job(len(jobs), layer, where, tuple(listed) if listed else None, None)
+                job = jobs[layer.digest] = _Job(layer, where, tuple(listed) if listed else None, None)
             if job.scan is None and is_runtime(image, wanted.runtime):
                 job.scan = EntryScan(machine, job.where)
             job.diff_ids.add(layer.diff_id)
@@ -159,60 +156,24 @@ def is_runtime(image: OpenedImage, runtime: Reference | None) -> bool:
     return image.reference.repository.rpartition("/")[2] == RUNTIME_REPOSITORY
 
 
-class _Stopped(Exception):
-    """An earlier layer of the archive failed, or the user interrupted: this one's result does not count."""
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Checks single layers of the archive in `region`."""
 
+    region: Region
+    progress: Progress
+    quick: bool
 
-class _Run:
-    """Checks layers on several threads; of several failures the first in the archive's order is the one told."""
-
-    def __init__(self, region: Region, progress: Progress, quick: bool) -> None:
-        self._region, self._progress, self._quick = region, progress, quick
-        self._lock = threading.Lock()
-        self._stop_from = 1 << 60  # jobs from this order on need not go on
-        self._unfinished = self._workers = 0
-
-    def all(self, jobs: Sequence[_Job], workers: int) -> dict[Digest, LayerReport]:
-        """Reports of all layers, or the first failure."""
-        self._unfinished, self._workers = len(jobs), workers
-        with ThreadPoolExecutor(workers) as helpers, ThreadPoolExecutor(workers) as readers:
-            try:
-                # The largest first, so that no thread is left alone with it at the end.
-                by_size = sorted(jobs, key=_weight, reverse=True)
-                futures = {job.order: readers.submit(self._one, job, helpers) for job in by_size}
-                return {job.layer.digest: futures[job.order].result() for job in jobs}
-            except BaseException:
-                self._stop(0)
-                raise
-
-    def _stop(self, order: int) -> None:
-        with self._lock:
-            self._stop_from = min(self._stop_from, order)
-
-    def _idle(self) -> bool:
-        """Whether a thread has no layer left: then the others' layers are decompressed on one and hashed on another."""
-        return self._unfinished < self._workers
-
-    def _one(self, job: _Job, helpers: Executor) -> LayerReport:
-        try:
-            return self._check(job, helpers)
-        except BaseException:
-            self._stop(job.order + 1)
-            raise
-        finally:
-            with self._lock:
-                self._unfinished -= 1
-
-    def _check(self, job: _Job, helpers: Executor) -> LayerReport:
+    def check(self, job: _Job, seat: Seat) -> LayerReport:
         """Hashes what is stored and what is inside in one pass; damage is told as damage of the blob."""
         stored = hashlib.sha256()
-        chunks = self._chunks(job, stored)
+        chunks = self._chunks(job, seat, stored)
         size: int | None = None
         frames: Frames | None = None
         failure: FormatError | None = None
         try:
-            if not self._quick:
-                size, frames = _check_content(job, chunks, functools.partial(ahead_when, self._idle, helpers))
+            if not self.quick:
+                size, frames = _check_content(job, chunks, seat)
         except FormatError as exc:
             failure = exc
         for _ in chunks:
@@ -225,12 +186,11 @@ class _Run:
             raise failure
         return _layer_report(job.layer, size, frames)
 
-    def _chunks(self, job: _Job, stored: "hashlib._Hash") -> Iterator[bytes]:
-        for chunk in self._region.chunks(job.layer.entry.offset, job.layer.entry.size):
-            if job.order >= self._stop_from:
-                raise _Stopped
+    def _chunks(self, job: _Job, seat: Seat, stored: "hashlib._Hash") -> Iterator[bytes]:
+        for chunk in self.region.chunks(job.layer.entry.offset, job.layer.entry.size):
+            seat.go_on()
             stored.update(chunk)
-            self._progress.advance(len(chunk))
+            self.progress.advance(len(chunk))
             yield chunk
 
 
@@ -239,7 +199,7 @@ def _weight(job: _Job) -> int:
     return job.layer.entry.size + sum(content for _, content in job.frames or ())
 
 
-def _check_content(job: _Job, chunks: Iterator[bytes], beside: _Beside) -> tuple[int, Frames | None]:
+def _check_content(job: _Job, chunks: Iterator[bytes], seat: Seat) -> tuple[int, Frames | None]:
     """Decompresses: diff id, frames, entries. Returns bytes of content, and the frames of a zstd layer."""
     kind = job.layer.media_type
     zstd_layer: ZstdLayer | None = None
@@ -252,7 +212,7 @@ def _check_content(job: _Job, chunks: Iterator[bytes], beside: _Beside) -> tuple
         content = zstd_layer.content()
     else:
         raise FormatError("a layer of unknown media type", where=job.where, got=kind)
-    with contextlib.closing(beside(content)) as pieces:
+    with contextlib.closing(seat.ahead(content)) as pieces:
         size = _check_diff_id(job, pieces)
     if zstd_layer is None:
         return size, None
