@@ -6,7 +6,7 @@ from builder.assemble import BundleSpec, plan_archives
 from builder.store import Store
 from bundles import jsontext
 from bundles.errors import FormatError, SealiftError
-from bundles.files import write_atomic
+from bundles.files import make_folders, write_atomic
 from bundles.talk import human_bytes
 
 
@@ -25,7 +25,7 @@ def check_budget(spec: BundleSpec, budget: int | None, store: Store) -> None:
             hint="raise `budget` in bundle.yaml if the growth is meant:\n" + growth_text(before, sizes),
         )
     if before != sizes:
-        note.parent.mkdir(exist_ok=True)
+        make_folders(note.parent)
         write_atomic(note, jsontext.encode_canonical(sizes))
 
 

@@ -27,7 +27,7 @@ from builder.plan.model import Output, Receipt
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError
-from bundles.files import HashingWriter, fsync_directory, os_errors, write_atomic
+from bundles.files import HashingWriter, fsync_directory, make_folders, os_errors, write_atomic
 
 CHUNK: Final = 1 << 20  # bytes
 _BLOB_MODE: Final = 0o444  # a step that opens an input for writing must fail, not change what others read
@@ -57,9 +57,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         """Makes the folder and its parts where they are missing."""
         self.root = root
-        with os_errors(root):
-            for name in _FOLDERS:
-                (root / name).mkdir(parents=True, exist_ok=True)
+        for name in _FOLDERS:
+            make_folders(root / name)
 
     # Folders that tools fill themselves
 

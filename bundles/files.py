@@ -100,6 +100,20 @@ def fsync_directory(folder: Path) -> None:
         os.close(fd)
 
 
+def make_folders(path: Path) -> None:
+    """Makes a folder and those above it that are missing, durably; modes are the umask's. Others may do the same.
+
+    A file is only as durable as the name of every folder above it. Raises SealiftError.
+    """
+    if path.is_dir():
+        return
+    if path.parent != path:
+        make_folders(path.parent)
+    with os_errors(path):
+        path.mkdir(exist_ok=True)
+        fsync_directory(path.parent)
+
+
 def fsync_tree(folder: Path) -> None:
     """Makes every regular file and directory below `folder` durable, children first; symlinks are not followed."""
     for path, _, names in os.walk(folder, topdown=False):

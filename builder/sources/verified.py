@@ -12,7 +12,7 @@ from builder.store import Store
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError
-from bundles.files import write_atomic
+from bundles.files import make_folders, write_atomic
 
 Stamp = list[int]  # size in bytes, mtime in nanoseconds, inode
 
@@ -24,7 +24,7 @@ class Verified:
         """Takes the store they lie in."""
         self._root = store.root
         self._folder = store.sources / "verified"
-        self._folder.mkdir(exist_ok=True)
+        make_folders(self._folder)
 
     def holds(self, key: str, want: str) -> bool:
         """Whether source `key` was verified to be `want` (its hash) and looks untouched since."""
