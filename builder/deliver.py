@@ -20,7 +20,7 @@ from builder.store import remove_tree
 from bundles import index, jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
-from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, os_errors, write_atomic
+from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, make_folders, os_errors, write_atomic
 from bundles.index import BundleIndex
 from bundles.platform import Platform
 from bundles.trust import Trust
@@ -48,8 +48,7 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
     kept = _untouched(target, receipt)
     if kept is not None:
         return target, kept, False
-    with os_errors(options.output):
-        options.output.mkdir(parents=True, exist_ok=True)
+    make_folders(options.output)
     with _temporary(options.output, spec.folder_name) as parent:
         fresh = parent / spec.folder_name
         fresh.mkdir(mode=0o755)
@@ -164,7 +163,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 def _note(target: Path, receipt: Path) -> None:
     """Remembers what was delivered: a receipt that is lost costs time, nothing else."""
-    receipt.parent.mkdir(exist_ok=True)
+    make_folders(receipt.parent)
     document = {"target": str(target.absolute()), "files": _stats(target)}
     write_atomic(receipt, jsontext.encode_canonical(document))
 
