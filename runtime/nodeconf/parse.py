@@ -31,7 +31,7 @@ from runtime.nodepaths import NodePaths
 
 T = TypeVar("T")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 1123 subdomain, as Node names are
+NODE_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 1123 subdomain, as Node names are
 _SAN: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[-A-Za-z0-9_.]{0,251}[A-Za-z0-9_])?")
 _TAINT: Final = re.compile(r"([^=:]+)(?:=([^:]*))?:(NoSchedule|PreferNoSchedule|NoExecute)")
 _NODE_LABEL: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_./]*=[-A-Za-z0-9_.]*")
@@ -162,7 +162,7 @@ def _config(reader: _Reader, role: Role, paths: NodePaths, machine: Machine) -> 
         service_cidrs=services,
         cluster_dns=_cluster_dns(reader, services),
         node_ports=_node_ports(reader),
-        cluster_domain=reader.matching("cluster-domain", _NAME, CLUSTER_DOMAIN, "a DNS name"),
+        cluster_domain=reader.matching("cluster-domain", NODE_NAME, CLUSTER_DOMAIN, "a DNS name"),
         labels=reader.each("node-label", _label),
         taints=reader.each("node-taint", _taint),
         server_url=server_url,
@@ -184,7 +184,7 @@ def _config(reader: _Reader, role: Role, paths: NodePaths, machine: Machine) -> 
 
 def _node_name(reader: _Reader, machine: Machine) -> str:
     name = reader.text("node-name", machine.hostname).lower()
-    if not _NAME.fullmatch(name) or len(name) > 253:
+    if not NODE_NAME.fullmatch(name) or len(name) > 253:
         reader.problem(
             "node-name", f"{name!r} cannot be a node's name", "set node-name: lower case letters, digits, -, ."
         )
