@@ -124,7 +124,20 @@ def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[
     versions = host_tools({name for names in packages.values() for name in names}, env)
     tools = {component: {name: versions[name] for name in names} for component, names in packages.items()}
     jobs = make_jobs(sources.recipe, sources.lock, platform, tools)
-    return make_plan(jobs, [step for step in content_ids(jobs).values() if store.receipt(step) is not None])
+    found = {step: receipt for step in content_ids(jobs).values() if (receipt := store.receipt(step)) is not None}
+    if len(found) < len(jobs):
+        # Once more, with the sizes of what is there: no identity depends on them, minutes and bytes do.
+        jobs = make_jobs(sources.recipe, sources.lock, platform, tools, _sizes(content_ids(jobs), found))
+    return make_plan(jobs, found)
+
+
+def _sizes(ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[str, dict[str, int]]:
+    """Bytes of the outputs of finished components."""
+    return {
+        name.removeprefix("component "): {key: output.size for key, output in found[step].outputs.items()}
+        for name, step in ids.items()
+        if name.startswith("component ") and step in found
+    }
 
 
 def bundle_spec(sources: Sources, platform: Platform, receipts: Mapping[str, Receipt]) -> BundleSpec:

@@ -11,7 +11,6 @@ from builder.store import Store
 from bundles.errors import SealiftError
 from bundles.talk import human_bytes
 
-_COMPRESSED = 35  # percent of its content that a layer of stripped Go programs keeps at level 12, generously
 _SLACK = 100_000_000  # bytes free beside what is planned
 
 
@@ -24,12 +23,12 @@ class Space:
 
 
 def estimate(plan: Plan, store: Store) -> Space:
-    """Finished layers count with their size, others with a guess from their content."""
+    """Finished layers count with their size, others with the guess of their step."""
     output = 0
     for row in plan.rows.values():
         if row.step.kind == "layer":
             receipt = store.receipt(row.id) if row.cached else None
-            output += framed_layer(receipt).size if receipt else row.step.size * _COMPRESSED // 100
+            output += framed_layer(receipt).size if receipt else row.step.size
     return Space(store=plan.size, output=output)
 
 

@@ -43,10 +43,12 @@ def command(
     stays in the store: after an error or an interrupt the same command goes on from there.
     """
     from builder.build import BuildOptions, build, default_jobs
+    from builder.memory import return_large_buffers
     from builder.progress import make_talk
     from builder.store import Store
     from bundles.platform import from_machine
 
+    return_large_buffers()
     system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedInput
@@ -24,6 +25,8 @@ from bundles.platform import Platform
 
 _GO_PROGRAM = 40_000_000  # bytes: between crictl's 28 and kubelet's 84 MB
 _C_PROGRAM = 1_000_000
+
+Sizes = Mapping[str, Mapping[str, int]]  # bytes by component and output
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,20 +53,30 @@ class Plan:
     @property
     def seconds(self) -> int:
         """Estimate for what is missing, one after the other."""
-        return sum(job.step.seconds for job in self.missing)
+        return sum(step.seconds for step in self._once)
 
     @property
     def size(self) -> int:
         """Estimated bytes that what is missing adds to the store."""
-        return sum(job.step.size for job in self.missing)
+        return sum(step.size for step in self._once)
+
+    @property
+    def _once(self) -> Iterable[Step]:
+        """The missing steps, those of one content id (a layer of two images) once: the second finds the receipt."""
+        return {self.rows[job.step.name].id: job.step for job in self.missing}.values()
 
 
 def make_jobs(
-    recipe: Recipe, lock: Lock, platform: Platform, tools: Mapping[str, Mapping[str, str]]
+    recipe: Recipe,
+    lock: Lock,
+    platform: Platform,
+    tools: Mapping[str, Mapping[str, str]],
+    sizes: Sizes = MappingProxyType({}),
 ) -> tuple[Job, ...]:
     """The jobs of everything that the recipe's archives hold; `tools` by component name (see steps.tools).
 
-    Components that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
+    `sizes`: bytes of outputs that are built already; they make estimates better and decide nothing else. Components
+    that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
     """
     charts = {locked.name: locked for locked in lock.charts}
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
@@ -79,7 +92,7 @@ def make_jobs(
         if recipe.helm:
             jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
     for one in images:
-        jobs += _layer_jobs(one, recipe, lock)
+        jobs += _layer_jobs(one, recipe, lock, sizes)
         jobs.append(image.describe(one, lock.epoch, platform))
     return tuple(jobs)
 
@@ -119,7 +132,7 @@ def _component_job(
     return file.describe(component, locked)
 
 
-def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock) -> list[Job]:
+def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock, sizes: Sizes) -> list[Job]:
     return [
         layer.describe(
             one,
@@ -127,14 +140,16 @@ def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock) -> list[Job]:
             charts=tuple(recipe.charts),
             epoch=lock.epoch,
             level=recipe.level,
-            size=sum(_size(recipe, placement.component, placement.output) for placement in placements),
+            size=sum(_size(recipe, placement.component, placement.output, sizes) for placement in placements),
         )
         for number, placements in enumerate(one.layers)
     ]
 
 
-def _size(recipe: Recipe, component: str, output: str | None) -> int:
-    """A guess of a placement's bytes, before anything is built."""
+def _size(recipe: Recipe, component: str, output: str | None, sizes: Sizes) -> int:
+    """A placement's bytes where the component is built already, else a guess."""
+    if component in sizes:
+        return sum(size for name, size in sizes[component].items() if output in (None, name))
     found = recipe.components.get(component)
     if found is None or isinstance(found, FileComponent):
         return 0

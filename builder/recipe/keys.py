@@ -30,7 +30,7 @@ DEFAULT_RUNTIME = "rke2-runtime"
 
 _SEGMENT = r"(?!\.\.?(?:/|$))[A-Za-z0-9_][A-Za-z0-9._+@~-]*"
 _BELOW = rf"{_SEGMENT}(?:/{_SEGMENT})*"
-_GO_MODULE = r"[A-Za-z0-9][A-Za-z0-9._~-]*(?:/[A-Za-z0-9._~-]+)*"
+_GO_MODULE = r"[A-Za-z0-9][A-Za-z0-9._~-]*(?:/(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~-]+)*"
 _GO_VERSION = r"v[0-9]+\.[0-9]+\.[0-9]+(?:[-+][A-Za-z0-9.+-]+)?"
 _DEB_NAME = r"[a-z0-9][a-z0-9.+-]+"
 _DEB_VERSION = r"[0-9][A-Za-z0-9.+:~-]*"
@@ -146,7 +146,9 @@ BUNDLE_RECORD = Record(
         "budget": Field(kind=SIZE, doc="The build fails when the archives are larger in all, and says what grew."),
         "expires": Field(kind=DAYS, doc="How long after its lock's epoch the bundle may be admitted."),
         "level": Field(
-            kind=Number(least=1, most=19), default=str(DEFAULT_LEVEL), doc="zstd level of the layers built here."
+            kind=Number(least=1, most=19),
+            default=str(DEFAULT_LEVEL),
+            doc="zstd level of the layers built here. 12 makes them 1 % smaller in three times the time.",
         ),
         "base": Field(kind=WORD, later=True, doc="copy the entries of the other recipe."),
     },

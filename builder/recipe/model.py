@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from bundles.platform import Platform
 from bundles.reference import Reference
 
-DEFAULT_LEVEL = 12
+DEFAULT_LEVEL = 9
 CHARTS = "charts"  # the component name that stands for all packaged charts in an image's layers
 
 

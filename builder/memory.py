@@ -1,0 +1,19 @@
+"""Keeps the process small: what large buffers took goes back to the system when they are freed."""
+
+import contextlib
+import ctypes
+from typing import Final
+
+_M_MMAP_THRESHOLD: Final = -3  # mallopt(3), <malloc.h>
+_LARGE: Final = 1 << 20  # bytes
+
+
+def return_large_buffers() -> None:
+    """Tells glibc to map each allocation of 1 MiB or more for itself; does nothing with another C library.
+
+    By default the first free() of a large block raises that bound to its size (mallopt(3), M_MMAP_THRESHOLD): frames
+    and compressors of up to 32 MB then stay behind in one heap per thread, and a build of many layers doubles its
+    memory.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
