@@ -19,6 +19,7 @@ from bundles.files import os_errors
 
 MAX_FILES = 20_000
 MAX_BYTES = 1 << 30
+MAX_DEPTH = 64
 _CHUNK = 1 << 20
 
 
@@ -45,7 +46,7 @@ def folder_files(folder: Path) -> tuple[TreeFile, ...]:
     """All files below a folder, in the byte order of their paths.
 
     Raises MissingError for no folder, FormatError for symlinks, special files and names that are not UTF-8, LimitError
-    above MAX_FILES files or MAX_BYTES bytes.
+    above MAX_FILES files, MAX_BYTES bytes or MAX_DEPTH levels.
     """
     if folder.is_symlink() or not folder.is_dir():
         raise MissingError("no such folder", where=folder, got="a symlink" if folder.is_symlink() else "")
@@ -77,13 +78,15 @@ def file_digest(path: Path) -> tuple[Digest, int]:
     return found.digest, found.size
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
+    if depth > MAX_DEPTH:
+        raise LimitError("folders nested too deeply", where=folder, want=f"<= {MAX_DEPTH} levels")
     with os_errors(folder):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     for entry in entries:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path)
+            yield from _walk(path, depth + 1)
         else:
             yield path
 

@@ -50,7 +50,7 @@ class Reference:
         )
         for is_wrong, why in wrong:
             if is_wrong:
-                raise FormatError(f"not an image reference: {why}", got=repr(text[:300]), want="[domain/]path:tag")
+                raise FormatError(f"not an image reference: {why}", got=ascii(text[:300]), want="[domain/]path:tag")
         return cls(original=text, domain=domain, repository=repository, tag=tag or None, digest=digest)
 
     @property

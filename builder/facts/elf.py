@@ -8,6 +8,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
+_MAX_TABLE = 1 << 16  # sections or segments; more than e_shnum can say is nothing that a linker makes of programs
 PROGRAM_TYPES = {"ET_EXEC": "executable", "ET_DYN": "position independent"}
 
 
@@ -34,6 +35,8 @@ def elf_facts(content: bytes) -> ElfFacts | None:
         return None
     try:
         elf = ELFFile(io.BytesIO(content))
+        if _endless(elf):
+            return None
         return ElfFacts(
             bits=elf.elfclass,
             machine=int.from_bytes(content[18:20], "little" if elf.little_endian else "big"),
@@ -42,8 +45,15 @@ def elf_facts(content: bytes) -> ElfFacts | None:
             needed=_needed(elf),
             stripped=elf.get_section_by_name(".symtab") is None,
         )
-    except (ELFError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+    except (ELFError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError, OverflowError, IndexError):
         return None  # a damaged file must not take the reader down with it
+
+
+def _endless(elf: ELFFile) -> bool:
+    """Whether its tables cannot be: 2**64 sections of no size would be looked at one by one."""
+    header = elf.header
+    tables = ((elf.num_sections(), header.e_shentsize, 40), (elf.num_segments(), header.e_phentsize, 32))
+    return any(count > _MAX_TABLE or (count and size < least) for count, size, least in tables)
 
 
 def _interpreter(elf: ELFFile) -> str:

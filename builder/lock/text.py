@@ -14,27 +14,59 @@ from typing import Any
 from builder.errors import RecipeError
 from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.recipe import read as recipe_files
+from builder.recipe.chartfile import VERSION
 from builder.recipe.document import read
 from builder.recipe.keys import BUNDLE_VERSION, NAME
 from builder.recipe.kinds import Field, Items, Number, Record, Text
 from builder.recipe.yamlnodes import surprise
+from bundles import ustar
 from bundles.digest import Digest
-from bundles.errors import ProblemsError
+from bundles.errors import FormatError, ProblemsError
 
 HEADER = "# Written by `sealift lock`. Review it like code; do not edit it.\n"
 _GROUPS = ("buildroot", "inputs")
+_PINS = {
+    "go": {"h1", "sum"},
+    "go-source": {"h1"},
+    "deb": {"files"},
+    "deb-source": {"files"},
+    "folder": {"sha256"},
+    "file": {"sha256"},
+}
 _PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./@=+~-]|:(?=[A-Za-z0-9./+]))*")
 
 _HEX = Text(what="64 lower-case hex digits", pattern=r"[0-9a-f]{64}")
 _H1 = Text(what="a Go directory hash", pattern=r"h1:[A-Za-z0-9+/]{43}=")
-_SOURCE = Text(what="a source", pattern=r"[a-z][a-z-]*:[A-Za-z0-9./][A-Za-z0-9._~:/@=+-]*")
+
+
+def _seen(text: str) -> str:
+    """A lock is reviewed by eye: nothing in it may hide or turn what stands beside it."""
+    if not text.isprintable():
+        raise FormatError("characters that cannot be seen", got=ascii(text[:80]))
+    return text
+
+
+_STEP = r"(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~+-]+"
+_MODULE = rf"{_STEP}(?:/{_STEP})*@v[A-Za-z0-9.+-]+"
+_DEB = r"[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+=[A-Za-z0-9.+:~-]+"
+_LOCAL = r"(?:\./)?(?!\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~@-]*(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._+~@-]+)*"
+# No URL is a source: where packages come from is the machine's own configuration.
+_SOURCE = Text(
+    what="a source",
+    pattern=rf"(?:go|go-source):{_MODULE}|(?:deb|deb-source):{_DEB}|(?:folder|file):{_LOCAL}",
+    example="go:example.org/lib@v1.2.3",
+)
+_TOOLCHAIN = Text(what="a toolchain", pattern=r"go-toolchain:1\.[0-9]+\.[0-9]+", example="go-toolchain:1.26.8")
 _BUNDLE = Text(what="NAME@VERSION", pattern=rf"{NAME.pattern}@{BUNDLE_VERSION.pattern}")
-_WORD = Text(what="a text", pattern=r"[^\x00-\x1f\x7f]+")
+_WORD = Text(what="a text", parse=_seen)
+# Debian policy 5.6.12 and the names of pools: what is written into a folder is no path.
+_FILE_NAME = Text(what="a file name", pattern=r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]*")
+_CHART_VERSION = Text(what="a chart's version", pattern=VERSION.pattern)
 _PATH = Text(what="a relative path", pattern=r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~/@-]*")
 _FILE = Record(
     doc="One file to fetch.",
     fields={
-        "name": Field(kind=_WORD, doc="Its name.", required=True),
+        "name": Field(kind=_FILE_NAME, doc="Its name.", required=True),
         "size": Field(kind=Number(), doc="Bytes.", required=True),
         "sha256": Field(kind=_HEX, doc="Its digest.", required=True),
     },
@@ -63,7 +95,7 @@ _INPUT = Record(
 _TOOL = Record(
     doc="A toolchain.",
     fields={
-        "source": Field(kind=_SOURCE, doc="Which.", required=True),
+        "source": Field(kind=_TOOLCHAIN, doc="Which.", required=True),
         "h1": Field(kind=_H1, doc="Go's hash of it.", required=True),
         "size": Field(kind=Number(), doc="Bytes of its zip.", required=True),
     },
@@ -72,7 +104,7 @@ _CHART = Record(
     doc="A chart.",
     fields={
         "name": Field(kind=NAME, doc="Its key in charts.yaml.", required=True),
-        "version": Field(kind=_WORD, doc="Of its Chart.yaml.", required=True),
+        "version": Field(kind=_CHART_VERSION, doc="Of its Chart.yaml.", required=True),
         "sha256": Field(kind=_HEX, doc="Digest of its folder.", required=True),
     },
 )
@@ -84,7 +116,7 @@ LOCK_RECORD = Record(
             kind=Text(what="a digest", pattern=r"sha256:[0-9a-f]{64}"), doc="Of the parsed recipe.", required=True
         ),
         "bundle": Field(kind=_BUNDLE, doc="Which bundle.", required=True),
-        "epoch": Field(kind=Number(), doc="Seconds: the time of everything built.", required=True),
+        "epoch": Field(kind=Number(most=ustar.MAX_SIZE), doc="Seconds: the time of everything built.", required=True),
         "tools": Field(kind=Items(of=_TOOL, unique=False), doc="Toolchains.", required=True),
         "buildroot": Field(kind=Items(of=_INPUT, unique=False), doc="Packages of the build root.", required=True),
         "inputs": Field(kind=Items(of=_INPUT, unique=False), doc="Sources.", required=True),
@@ -106,6 +138,7 @@ def parse_lock(text: str | bytes, where: str = recipe_files.LOCK) -> Lock:
     document = read(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"), where, LOCK_RECORD)
     if not document.problems:
         _check_order(document.values, document.problem)
+        _check_pins(document.values, document.problem)
     if document.problems:
         raise ProblemsError(where, document.problems)
     values = document.values
@@ -139,6 +172,17 @@ def _check_order(values: Mapping[str, Any], problem: Callable[[tuple[str, ...], 
             if two <= one:
                 what = "stands twice" if two == one else "is out of order"
                 problem((name, str(number)), f"{' '.join(two)} {what}", "run sealift lock again")
+
+
+def _check_pins(values: Mapping[str, Any], problem: Callable[[tuple[str, ...], str, str], None]) -> None:
+    """A source without the digest of its kind would be taken as it comes (see LockedInput)."""
+    for name in _GROUPS:
+        for number, entry in enumerate(values[name]):
+            kind = entry["source"].partition(":")[0]
+            for key in sorted(_PINS[kind] - {key for key in entry if entry[key]}):
+                problem((name, str(number), key), f"{entry['source']} is not pinned by {key}", "run sealift lock again")
+            if kind == "deb" and len(entry.get("files", ())) > 1:
+                problem((name, str(number), "files"), "a binary package is one file", "run sealift lock again")
 
 
 def _input(values: dict[str, Any]) -> LockedInput:

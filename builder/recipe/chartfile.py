@@ -13,7 +13,7 @@ from bundles.errors import Problem, ProblemsError
 from bundles.files import os_errors
 
 # Helm wants SemVer 2; a leading v is common and accepted by it.
-_VERSION = re.compile(
+VERSION = re.compile(
     r"v?(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 )
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?")
@@ -42,7 +42,7 @@ def parse_chart_file(data: bytes, where: str) -> ChartFile:
         problems.append(Problem(where=where, message="want a mapping"))
     entries = {key.text: node for key, node in root.entries} if isinstance(root, Mapping) else {}
     found: dict[str, str] = {}
-    for key, pattern in (("name", _NAME), ("version", _VERSION), ("apiVersion", re.compile("v[12]"))):
+    for key, pattern in (("name", _NAME), ("version", VERSION), ("apiVersion", re.compile("v[12]"))):
         node = entries.get(key)
         if isinstance(node, Scalar) and pattern.fullmatch(node.text):
             found[key] = node.text

@@ -24,7 +24,7 @@ def read_recipe(folder: Path) -> Recipe:
     if not (folder / keys.BUNDLE).is_file():
         hint = "name the folder that holds bundle.yaml" + _below(folder)
         raise RecipeError("not a recipe: bundle.yaml is missing", where=folder, hint=hint)
-    files = {name: read_limited(folder / name) for name in keys.FILES if (folder / name).exists()}
+    files = {name: read_limited(folder / name) for name in keys.FILES if (folder / name).is_file()}
     documents = parse.read_documents(files)
     for document in documents.by_name.values():
         _check_paths(folder, document)

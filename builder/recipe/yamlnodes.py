@@ -16,6 +16,8 @@ from bundles.errors import Problem
 
 MAX_SIZE = 4 << 20  # bytes; a lock of 400 components stays below 1 MiB
 MAX_DEPTH = 16
+MAX_NODES = 200_000  # of one document; a lock of 400 components has a tenth
+MAX_PROBLEMS = 100  # kept of one document
 MAX_SHOWN = 60  # characters of a user's text in a message
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER = re.compile(
@@ -100,8 +102,8 @@ def parse_nodes(data: bytes, name: str) -> tuple[Node | None, list[Problem]]:
     builder = _Builder(name)
     try:
         node = builder.document(yaml.parse(text, Loader=_LOADER))
-    except _TooDeepError as exc:
-        builder.problem(exc.line, f"nested deeper than {MAX_DEPTH} levels")
+    except _TooMuchError as exc:
+        builder.problem(exc.line, exc.message)
         return None, builder.problems
     except yaml.YAMLError as exc:
         builder.problems.append(_syntax_problem(exc, name))
@@ -109,12 +111,12 @@ def parse_nodes(data: bytes, name: str) -> tuple[Node | None, list[Problem]]:
     return node, builder.problems
 
 
-class _TooDeepError(Exception):
+class _TooMuchError(Exception):
     """Stops the walk at a line."""
 
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
-        self.line = line
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line, self.message = line, message
 
 
 class _Builder:
@@ -123,8 +125,11 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.problems: list[Problem] = []
+        self.nodes = 0
 
     def problem(self, line: int, message: str, hint: str = "", key: str = "") -> None:
+        if len(self.problems) > MAX_PROBLEMS:
+            return  # whoever wrote a million aliases wants the memory, not the messages
         where = f"{self.name}:{line}" + (f":{word(key)}" if key else "")
         self.problems.append(Problem(where=where, message=message, hint=hint))
 
@@ -146,8 +151,11 @@ class _Builder:
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         line = _line(event)
+        self.nodes += 1
         if depth > MAX_DEPTH:
-            raise _TooDeepError(line)
+            raise _TooMuchError(line, f"nested deeper than {MAX_DEPTH} levels")
+        if self.nodes > MAX_NODES:
+            raise _TooMuchError(line, f"more than {MAX_NODES} values")
         if isinstance(event, yaml.AliasEvent):
             self.problem(line, f"an alias, *{event.anchor}", "write the value out")
             return Scalar("", False, line)

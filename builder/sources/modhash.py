@@ -35,6 +35,9 @@ def _files(folder: Path) -> Iterator[tuple[str, str]]:
         with os.scandir(path) as entries:
             found = list(entries)
         for entry in found:
+            if "\n" in entry.name:
+                # One name could stand for two lines of the hash (golang.org/x/mod/sumdb/dirhash, Hash1).
+                raise FormatError("a line end in the name of a module's file", where=entry.path)
             if entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, f"{below}{entry.name}/"))
             elif entry.is_file(follow_symlinks=False):

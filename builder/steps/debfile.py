@@ -16,10 +16,16 @@ from backports import zstd
 from bundles.errors import FormatError, LimitError
 
 MAX_DATA: Final = 2 << 30  # bytes of an unpacked data.tar; Debian's largest are kernels' debug packages
+_MAX_RATIO: Final = 100  # of unpacked to packed bytes: text packs to a tenth
+_RATIO_FLOOR: Final = 64 << 20  # bytes that any package may unpack to
+_MAX_MEMBERS: Final = 100_000
+_MAX_XZ_MEMORY: Final = 128 << 20  # bytes: xz -9 takes 65 MiB to unpack
+_WINDOW_LOG: Final = 25  # zstd, 32 MiB: dpkg writes 8
 _AR_MAGIC: Final = b"!<arch>\n"
 _AR_HEADER: Final = 60
 _MAX_LINKS: Final = 8
-_DAMAGE: Final = (tarfile.TarError, ValueError, KeyError, EOFError, OverflowError)  # what tarfile says of damage
+# What tarfile says of damage; extension headers and links that lead in circles make it recurse.
+_DAMAGE: Final = (tarfile.TarError, ValueError, KeyError, EOFError, OverflowError, RecursionError)
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -53,9 +59,20 @@ class DebFile:
         try:
             # `r:`: exactly a tar; the default would unpack another compression inside, without any bound.
             archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:")  # noqa: SIM115 (kept open)
-            return archive, {member.name.removeprefix("./").rstrip("/"): member for member in archive.getmembers()}
+            return archive, self._listed(archive)
         except _DAMAGE as exc:
             raise FormatError(f"malformed {name}: {exc}", where=self._where) from exc
+
+    def _listed(self, archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+        """All members by path; raises LimitError for far too many, FormatError for sparse ones: 1 TiB in 1 KiB."""
+        found: dict[str, tarfile.TarInfo] = {}
+        for number, member in enumerate(archive):
+            if number >= _MAX_MEMBERS:
+                raise LimitError("too many files in the package", where=self._where, want=f"<= {_MAX_MEMBERS}")
+            if member.sparse is not None or member.issparse():
+                raise FormatError("sparse members are refused", where=self._where, got=member.name)
+            found[member.name.removeprefix("./").rstrip("/")] = member
+        return found
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -76,10 +93,14 @@ class DebFile:
         """The package's own record (Debian policy 5.3). Raises FormatError, LimitError."""
         archive, members = self._open("control.tar")
         member = members.get("control")
-        file = archive.extractfile(member) if member is not None and member.isreg() else None
-        if file is None:
+        try:
+            file = archive.extractfile(member) if member is not None and member.isreg() else None
+            content = file.read() if file is not None else None
+        except _DAMAGE as exc:
+            raise FormatError(f"malformed control.tar: {exc}", where=self._where) from exc
+        if content is None:
             raise FormatError("no control file in the package", where=self._where)
-        return file.read().decode("utf-8", "replace")
+        return content.decode("utf-8", "replace")
 
     def file(self, path: str) -> tuple[bytes, bool]:
         """A path in the package -> the file's bytes, and whether it is executable; links are followed by names alone.
@@ -121,10 +142,11 @@ def joined(folder: str, link: str) -> str:
 
 def _part(package: bytes, wanted: str, where: object, limit: int) -> bytes:
     """A .deb -> its unpacked data.tar or control.tar."""
-    for name, content in _members(package, where):
-        if name.startswith(wanted):
-            return _decompress(name, content, where, limit)
-    raise FormatError(f"no {wanted} in the package", where=where)
+    found = [(name, content) for name, content in _members(package, where) if name.startswith(wanted)]
+    if len(found) != 1:
+        raise FormatError(f"no {wanted} in the package" if not found else f"{wanted} twice", where=where)
+    ((name, content),) = found
+    return _decompress(name, content, where, min(limit, max(_RATIO_FLOOR, _MAX_RATIO * len(content))))
 
 
 def _members(package: bytes, where: object) -> Iterator[tuple[str, bytes]]:
@@ -146,7 +168,7 @@ def _decompress(name: str, content: bytes, where: object, limit: int) -> bytes:
     suffix = name.partition(".tar")[2]
     if not suffix:
         return content
-    makers = {".xz": lzma.LZMADecompressor, ".gz": _gzip, ".zst": zstd.ZstdDecompressor}
+    makers = {".xz": _xz, ".gz": _gzip, ".zst": _zstd}
     if suffix not in makers:
         raise FormatError("unknown compression in the package", where=where, got=name, want=", ".join(makers))
     decompressor: _Decompressor = makers[suffix]()
@@ -159,6 +181,14 @@ def _decompress(name: str, content: bytes, where: object, limit: int) -> bytes:
             raise LimitError(f"{name} is too large", where=where, want=f"<= {limit} bytes")
         raise FormatError(f"{name} is cut short", where=where)
     return data
+
+
+def _xz() -> _Decompressor:
+    return lzma.LZMADecompressor(memlimit=_MAX_XZ_MEMORY)
+
+
+def _zstd() -> _Decompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
 
 
 def _gzip() -> _Decompressor:
