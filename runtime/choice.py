@@ -4,17 +4,17 @@ The spelling counts: RKE2 hashes the reference as it was typed (see bundles.data
 as it stands, and a bundle's reference in the short form that RKE2 bakes into itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bundles.digest import Digest
-from bundles.errors import UsageError
-from bundles.files import os_errors
+from bundles.errors import FormatError, UsageError
 from bundles.reference import Reference
 from runtime.admitted import Admitted
+from runtime.nodeconf.settings import Setting
 
-_MAX_CONFIG: Final = 1 << 20  # bytes
 _KEY: Final = "runtime-image"
 
 
@@ -57,11 +57,15 @@ def configured_image(config: Path) -> str | None:
     """
     found = None
     for path in (config, *sorted(Path(f"{config}.d").glob("*.yaml"))):
-        if (value := _read_mapping(path).get(_KEY)) is None:
+        setting = _read_mapping(path).get(_KEY)
+        if setting is None:
             continue
-        if not isinstance(value, str):
-            raise UsageError("not a text", where=f"{path}: {_KEY}", got=repr(value), want="an image reference")
-        found = value
+        try:
+            (found,) = setting.values
+            Reference.parse(found)
+        except (ValueError, FormatError) as exc:
+            got = ", ".join(setting.values)
+            raise UsageError("no image reference", where=f"{setting.where}:{_KEY}", got=got) from exc
     return found
 
 
@@ -74,21 +78,10 @@ def _typed(text: str, why: str, admitted: Admitted | None) -> Choice:
     return Choice(reference=reference, why=why, digest=admitted.runtime.digest if admitted and same else None)
 
 
-def _read_mapping(path: Path) -> dict[object, object]:
-    import yaml  # not needed, and slow to load, when there is no configuration
+def _read_mapping(path: Path) -> Mapping[str, Setting]:
+    """Read as the node's own configuration is: texts as typed, and nothing that grows when it is read."""
+    from runtime.nodeconf.read import parse_text, read_text  # YAML: slow to load when there is no configuration
 
     if not path.is_file():
         raise UsageError("no such configuration file", where=path)
-    with os_errors(path), path.open("rb") as file:
-        data = file.read(_MAX_CONFIG + 1)
-    if len(data) > _MAX_CONFIG:
-        raise UsageError("configuration file too large", where=path, want=f"<= {_MAX_CONFIG} bytes")
-    try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise UsageError(f"not YAML: {exc}", where=path) from exc
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise UsageError("not a mapping", where=path, want="key: value lines")
-    return document
+    return parse_text(read_text(path), str(path), [])

@@ -3,6 +3,7 @@
 import contextlib
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from bundles.extraction.spool import BodySpool, body_spool, empty_folder
 from bundles.extraction.tree import File, Folder, Link, Tree, leads
 from bundles.files import os_errors
 from bundles.foreign.model import FoundImage, OpenableLayer
+from bundles.framed import MAX_RATIO, RATIO_FLOOR
 from bundles.platform import Platform
 
 DEFAULT_LIMITS: Final = Limits()
@@ -52,7 +54,7 @@ def extract_image(
 
 def _read_layers(found: FoundImage, tree: Tree, spool: BodySpool, limits: Limits) -> int:
     """All layers beside each other, then applied from the lowest up; returns the number of members passed over."""
-    spent = Spent(limits, str(found.archive))
+    spent = Spent(_within_ratio(limits, found), str(found.archive))
     reader = LayerReader(tree.roots, limits, spent, spool)
 
     def read(layer: OpenableLayer, seat: Seat) -> Changes:
@@ -69,6 +71,12 @@ def _read_layers(found: FoundImage, tree: Tree, spool: BodySpool, limits: Limits
         except FormatError as exc:
             raise FormatError(exc.message, where=f"{layer.where}: {exc.where}", got=exc.got) from exc
     return sum(change.ignored for change in changes)
+
+
+def _within_ratio(limits: Limits, found: FoundImage) -> Limits:
+    """The ratio counts for the image too: one small layer that is named five hundred times is stored once."""
+    stored = sum({layer.where: layer.size for layer in found.layers}.values())
+    return replace(limits, content=min(limits.content, max(RATIO_FLOOR, MAX_RATIO * stored)))
 
 
 def _while_useful(pieces: Iterator[bytes], seat: Seat) -> Iterator[bytes]:

@@ -111,13 +111,13 @@ def _folded(docker: list[StoredImage]) -> list[StoredImage]:
 
 def _both(docker: list[StoredImage], layout: list[StoredImage], where: str) -> list[StoredImage]:
     """Every image of manifest.json must be in the index, with the same layers and, where it has any, names."""
-    by_config: defaultdict[Digest, list[StoredImage]] = defaultdict(list)
+    by_content: defaultdict[tuple[Digest, tuple[str, ...]], list[StoredImage]] = defaultdict(list)
     for other in layout:
-        by_config[other.config_digest].append(other)
+        by_content[_content(other)].append(other)
     _refuse_names_that_differ(docker, layout, where)
     images = []
     for image in docker:
-        twins = [other for other in by_config[image.config_digest] if _same_layers(image, other)]
+        twins = by_content[_content(image)]
         if not twins:
             raise FormatError("manifest.json and index.json disagree", where=where, got=f"config {image.config_digest}")
         for twin in twins:
@@ -130,8 +130,9 @@ def _both(docker: list[StoredImage], layout: list[StoredImage], where: str) -> l
     return images + [other for other in layout if other.manifest_digest not in used]
 
 
-def _same_layers(image: StoredImage, other: StoredImage) -> bool:
-    return [layer.member for layer in image.layers] == [layer.member for layer in other.layers]
+def _content(image: StoredImage) -> tuple[Digest, tuple[str, ...]]:
+    """What both views must tell alike of one image: its config and the members that are its layers."""
+    return image.config_digest, tuple(layer.member for layer in image.layers)
 
 
 def _refuse_names_that_differ(docker: list[StoredImage], layout: list[StoredImage], where: str) -> None:

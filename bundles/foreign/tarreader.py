@@ -16,6 +16,8 @@ from bundles.region import Region
 Kind = Literal["file", "dir", "symlink", "hardlink", "special"]
 MAX_PADDING: Final = 1 << 20  # bytes of zeros after the end: GNU tar fills up to its blocking factor
 _HEADERS: Final = 3  # headers that a member may have on average, extensions included
+_MAX_NAMES: Final = 16 << 20  # bytes of all names and link targets: readers keep them, four times as large
+_MAX_EXTENSIONS: Final = 32 << 20  # bytes of all extension headers: their records are taken apart one by one
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file",
     b"\x00": "file",
@@ -160,6 +162,8 @@ class TarReader:
         self._max = max_members
         self._leading_dot = leading_dot
         self._headers = 0
+        self._names = 0
+        self._extensions = 0
         self._left = 0
         self._pad = 0
 
@@ -204,7 +208,10 @@ class TarReader:
 
     def _extension(self, header: RawHeader, extensions: dict[str, bytes]) -> None:
         where = f"{self._where}, extension before byte {self._source.position}"
-        body = self._source.read(tarheader.bounded(header.size, where))
+        self._extensions += tarheader.bounded(header.size, where)
+        if self._extensions > _MAX_EXTENSIONS:
+            raise LimitError("too much in extension headers", where=self._where, want=f"<= {_MAX_EXTENSIONS} bytes")
+        body = self._source.read(header.size)
         self._source.skip(-header.size % BLOCK)
         if header.typeflag == b"g":
             if not tarheader.pax_records(body, where).keys().isdisjoint(_NAMING):
@@ -229,12 +236,16 @@ class TarReader:
         size = header.size
         if "size" in extensions:
             size = tarheader.pax_size(extensions["size"], size, where)
+        linked = extensions.get("linkpath", header.linkname)
+        self._names += len(raw) + len(linked)
+        if self._names > _MAX_NAMES:
+            raise LimitError("names too long in all", where=self._where, want=f"<= {_MAX_NAMES} bytes")
         written = names.text(raw, "name", self._where)
         if kind == "file" and written.endswith("/"):
             raise FormatError("a file with the name of a directory", where=where)
         if kind != "file" and size:
             raise FormatError("a body where readers expect none", where=where, got=f"{size} bytes")
-        target = names.text(extensions.get("linkpath", header.linkname), "link target", where)
+        target = names.text(linked, "link target", where)
         if kind == "hardlink":
             target = names.clean(target, where, leading_dot=self._leading_dot)
         if kind == "symlink" and not target:

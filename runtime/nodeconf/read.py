@@ -16,7 +16,7 @@ from bundles.files import os_errors
 from runtime.nodeconf.settings import Setting, merge
 
 DEFAULT_CONFIG: Final = Path("/etc/rancher/rke2/config.yaml")
-_MAX_CONFIG: Final = 1 << 20  # bytes of one file
+_MAX_CONFIG: Final = 256 << 10  # bytes of one file: each byte can become a value, each value 500 bytes in memory
 _SUFFIXES: Final = (".yaml", ".yml")
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
 
@@ -34,7 +34,7 @@ def read_settings(config: Path, *, required: bool) -> dict[str, Setting]:
     settings: dict[str, Setting] = {}
     problems: list[Problem] = []
     for file in files:
-        settings = merge(settings, parse_text(_read(file), str(file), problems))
+        settings = merge(settings, parse_text(read_text(file), str(file), problems))
     if problems:
         raise ProblemsError(config, problems)
     return settings
@@ -80,7 +80,8 @@ def _dropins(folder: Path) -> Iterator[Path]:
         yield from (path for path in names if path.is_file())
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A configuration file's text; raises UsageError for too large ones and what is not UTF-8, SealiftError."""
     with os_errors(path), path.open("rb") as file:
         data = file.read(_MAX_CONFIG + 1)
     if len(data) > _MAX_CONFIG:
