@@ -24,6 +24,8 @@ VERBS: Final = {
     "plan": "Show what a build would do: steps, what is cached, sizes, time.",
     "build": "Build a recipe into a sealed bundle.",
     "verify": "Check a bundle, or one sealed archive.",
+    "keygen": "Make a key pair to sign bundles with.",
+    "sign": "Check a bundle and sign it.",
     "inspect": "Show what is inside a bundle or a sealed archive.",
     "diff": "Compare two bundles: images, charts, and the bytes to carry.",
     "why": "Say why a component, image or module is in a recipe's bundle.",

@@ -23,6 +23,7 @@ from bundles.errors import FormatError, SealiftError
 from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, make_folders, os_errors, write_atomic
 from bundles.index import BundleIndex
 from bundles.platform import Platform
+from bundles.signing.names import is_signature
 from bundles.trust import Trust
 
 if TYPE_CHECKING:
@@ -184,6 +185,6 @@ def _stats(folder: Path) -> dict[str, list[int]]:
         info = path.lstat()
         if path.is_dir():
             continue
-        if path.name not in index.SIGNATURE_NAMES:
+        if not is_signature(str(path.relative_to(folder))):
             found[str(path.relative_to(folder))] = [info.st_size, info.st_mtime_ns, info.st_ino, info.st_mode]
     return found

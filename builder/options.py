@@ -49,6 +49,17 @@ def trust_flags(function: F) -> F:
     return function
 
 
+def passphrase_flags(function: F) -> F:
+    """`--password-file`, `--password-fd`, `--password-env`: where a key's passphrase is; never what it is."""
+    for option in (
+        click.option("--password-env", metavar="NAME", help="Read the passphrase from this environment variable."),
+        click.option("--password-fd", type=int, metavar="N", help="Read the passphrase from this open descriptor."),
+        click.option("--password-file", type=PATH, metavar="FILE", help="Read the passphrase from this file."),
+    ):
+        function = option(function)
+    return function
+
+
 def store_option(function: F) -> F:
     """`--store`."""
     return click.option(

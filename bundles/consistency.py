@@ -6,8 +6,8 @@ from bundles.errors import FormatError
 from bundles.index import BundleIndex
 from bundles.platform import Platform
 from bundles.reference import Reference
+from bundles.signing.names import is_signature
 
-_RESERVED = (index.INDEX_NAME, *index.SIGNATURE_NAMES)
 _MAX_PATH = 240  # bytes: fits a ustar header, and a file name on every filesystem
 
 
@@ -22,13 +22,13 @@ def check_index(document: BundleIndex, *, where: object) -> None:
 
 def _check_paths(document: BundleIndex, where: object) -> None:
     paths = [archive.path for archive in document.archives] + [file.path for file in document.files]
-    seen = {*_RESERVED, index.sums_name(document.platform)}
+    seen = {index.INDEX_NAME, index.sums_name(document.platform)}
     for path in paths:
         parts = path.split("/")
         plain = path.isascii() and path.isprintable() and "\\" not in path and len(path) <= _MAX_PATH
         if not plain or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
             raise FormatError("a path that may not stand in a bundle", where=where, got=repr(path[:300]))
-        if path in seen:
+        if path in seen or is_signature(path):
             raise FormatError("a file is listed twice, or may not be listed", where=where, got=path)
         seen.add(path)
     for archive in document.archives:

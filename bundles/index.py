@@ -10,7 +10,6 @@ from bundles.errors import FormatError
 
 FORMAT: Final = "1.0"
 INDEX_NAME: Final = "bundle.json"
-SIGNATURE_NAMES: Final = ("bundle.json.sigstore.json", "bundle.json.sig", "provenance.sigstore.json")
 MAX_INDEX: Final = jsontext.MAX_DOCUMENT  # bytes
 
 

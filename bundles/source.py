@@ -1,7 +1,7 @@
 """A bundle to read from: its folder, or the one `.sealift` file that `pack` makes of it. Nothing is unpacked.
 
-Both say the same three things: the envelope (bundle.json's bytes and the names of the signatures, all that may be
-looked at before a trust decision), then the names of all files, then each file as a region.
+Both say the same three things: the envelope (bundle.json's bytes and the signatures over them, all that may be looked
+at before a trust decision), then the names of all files, then each file as a region.
 """
 
 import contextlib
@@ -15,9 +15,10 @@ from typing import Final, Protocol
 from bundles import ustar
 from bundles.errors import FormatError, LimitError, MissingError
 from bundles.files import os_errors
-from bundles.index import INDEX_NAME, MAX_INDEX, SIGNATURE_NAMES
+from bundles.index import INDEX_NAME, MAX_INDEX
 from bundles.region import Region, open_region
 from bundles.sealed.read import located
+from bundles.signing import blob, envelope, names
 
 MAX_FILES: Final = 10_000
 MAX_DEPTH: Final = 8
@@ -30,8 +31,11 @@ class BundleSource(Protocol):
 
     where: str
 
-    def envelope(self) -> tuple[bytes, list[str]]:
-        """bundle.json's unparsed bytes and the names of the signature files beside it."""
+    def envelope(self) -> tuple[bytes, dict[str, bytes]]:
+        """bundle.json's unparsed bytes, and the signatures over it: name -> bytes. All of it bounded before it is read.
+
+        Raises LimitError for a larger or more of them.
+        """
 
     def files(self) -> list[str]:
         """The paths of all files, sorted; raises FormatError for anything that is no part of a bundle."""
@@ -62,6 +66,17 @@ def read_index_bytes(region: Region) -> bytes:
     return region.read(0, region.size)
 
 
+def _add_signature(signatures: dict[str, bytes], name: str, region: Region) -> None:
+    limit = envelope.MAX_MESSAGE if names.is_envelope(name) else blob.MAX_SIG
+    if region.size > limit:
+        raise LimitError("signature too large", where=region.where, got=f"{region.size} bytes", want=f"<= {limit}")
+    if len(signatures) == names.MAX_SIGNATURES:
+        raise LimitError("too many signatures", where=region.where, want=f"<= {names.MAX_SIGNATURES}")
+    if name in signatures:
+        raise FormatError("a signature twice", where=region.where)
+    signatures[name] = region.read(0, region.size)
+
+
 class FolderSource:
     """A bundle's folder, read below one directory descriptor: symlinks in it are refused, not followed."""
 
@@ -70,11 +85,15 @@ class FolderSource:
         self._fd = fd
         self.where = where
 
-    def envelope(self) -> tuple[bytes, list[str]]:
+    def envelope(self) -> tuple[bytes, dict[str, bytes]]:
         """See BundleSource."""
         with self.open(INDEX_NAME) as region:
             data = read_index_bytes(region)
-        return data, [name for name in os.listdir(self._fd) if name in SIGNATURE_NAMES]
+        signatures: dict[str, bytes] = {}
+        for name in sorted(filter(names.is_index_signature, os.listdir(self._fd))):
+            with self.open(name) as region:
+                _add_signature(signatures, name, region)
+        return data, signatures
 
     def files(self) -> list[str]:
         """See BundleSource."""
@@ -138,19 +157,20 @@ class PackedSource:
         self._places: dict[str, tuple[int, int]] = {}
         self._mtime: int | None = None
 
-    def envelope(self) -> tuple[bytes, list[str]]:
+    def envelope(self) -> tuple[bytes, dict[str, bytes]]:
         """See BundleSource. The first members are looked at, no others."""
         first, at = self._member(0)
         if first is None or first.name != INDEX_NAME:
             raise FormatError("not a packed bundle", where=self.where, got=first.name if first else "", want=INDEX_NAME)
         data = read_index_bytes(self._region.part(ustar.BLOCK, first.size, f"{self.where}: {INDEX_NAME}"))
-        signatures: list[str] = []
-        for _ in SIGNATURE_NAMES:
+        signatures: dict[str, bytes] = {}
+        while True:
+            start = at + ustar.BLOCK
             header, at = self._member(at)
-            if header is None or header.name not in SIGNATURE_NAMES:
-                break
-            signatures.append(header.name)
-        return data, signatures
+            if header is None or not names.is_index_signature(header.name):
+                return data, signatures
+            part = self._region.part(start, header.size, f"{self.where}: {header.name}")
+            _add_signature(signatures, header.name, part)
 
     def files(self) -> list[str]:
         """See BundleSource. Checks every header, padding and the end of the file."""
@@ -201,7 +221,11 @@ def packed_header(name: str, size: int, mtime: int) -> bytes:
     return ustar.encode(ustar.Header(name=name, mode=_MODE, size=size, mtime=mtime))
 
 
-def packed_order(names: list[str]) -> list[str]:
-    """bundle.json, the signatures, then the rest by name; each once."""
-    first = [name for name in (INDEX_NAME, *SIGNATURE_NAMES) if name in names]
-    return first + sorted(set(names).difference(first))
+def packed_order(paths: list[str]) -> list[str]:
+    """bundle.json, the signatures over it, signed statements, then the rest; each group by name, each file once."""
+
+    def place(path: str) -> tuple[int, str]:
+        kinds = (path == INDEX_NAME, names.is_index_signature(path), names.is_attestation(path), True)
+        return kinds.index(True), path
+
+    return sorted(set(paths), key=place)

@@ -4,51 +4,83 @@ Three answers exist: a public key, a policy (which keys, how many, for which nam
 There is no default: a reader that trusts by default is a reader that everybody runs by default.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from bundles.errors import TrustError, UsageError
-from bundles.index import SIGNATURE_NAMES
+from bundles.digest import Digest
+from bundles.errors import FormatError, TrustError, UsageError
+from bundles.files import os_errors
+from bundles.signing.keys import PublicKey, read_public_key
+from bundles.signing.pem import MAX_PEM
+from bundles.signing.signed import Signature, holding
 
-_FLAGS = "--key PUB, --policy FILE or --insecure-no-signature"
-# What signs the index; a signed provenance says how it was built, not that it may be admitted.
-_INDEX_SIGNATURES = tuple(name for name in SIGNATURE_NAMES if name.startswith("bundle.json."))
+_FLAGS: Final = "--key PUB, --policy FILE or --insecure-no-signature"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """That a bundle may be read on, and why: the signatures that hold, of keys that are trusted; none for `insecure`.
+
+    `index` is the digest of the bytes that were signed: what is read later has to have it.
+    """
+
+    index: Digest
+    signatures: tuple[Signature, ...] = ()
+
+    @property
+    def signers(self) -> frozenset[Digest]:
+        """The ids of the keys that signed: each counts once, however many files it has."""
+        return frozenset(one.key for one in self.signatures)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trust:
-    """What makes a bundle acceptable: `path` is the public key's or the policy's file, None for `insecure`."""
+    """What makes a bundle acceptable: `path` is the public key's or the policy's file, None for `insecure`.
+
+    `keys`: one of them has to have signed.
+    """
 
     kind: Literal["key", "policy", "insecure"]
     path: Path | None = None
+    keys: tuple[PublicKey, ...] = ()
 
     @property
     def insecure(self) -> bool:
         """True when no signature is asked for."""
         return self.kind == "insecure"
 
-    def check(self, index_bytes: bytes, names: Collection[str], *, where: object) -> None:
-        """Decides on the index's unparsed bytes and the names of the files beside it.
+    def check(self, index_bytes: bytes, signatures: Mapping[str, bytes], *, where: object) -> Decision:
+        """Decides on the index's unparsed bytes and the signature files beside it (name -> bounded content).
 
-        Raises TrustError unless the signature holds or none is asked for. This version knows no signature format yet
-        and so refuses every bundle when asked for one: never a check that is quietly left out.
+        Raises TrustError unless a signature of a trusted key holds or none is asked for. Policies are not known to
+        this version, so a bundle is refused when asked for one: never a check that is quietly left out.
         """
+        decision = Decision(index=Digest.of(index_bytes))
         if self.insecure:
-            return
-        signatures = [name for name in _INDEX_SIGNATURES if name in names]
+            return decision
         if not signatures:
             hint = "get the signed bundle from its publisher, or accept it unsigned with --insecure-no-signature"
-            raise TrustError("the bundle is not signed", where=where, want=" or ".join(_INDEX_SIGNATURES), hint=hint)
-        hint = "a later version of sealift checks it; cosign can check it today"
-        raise TrustError("this version cannot check signatures yet", where=where, got=", ".join(signatures), hint=hint)
+            want = "bundle.json.sigstore.json or bundle.json.sig"
+            raise TrustError("the bundle is not signed", where=where, want=want, hint=hint)
+        if self.kind == "policy":
+            raise TrustError("this version cannot check policies yet", where=where, hint="use --key")
+        found = holding(index_bytes, signatures, self.keys, where=where)
+        if not found:
+            want = " or ".join(f"key {key.id}" for key in self.keys)
+            hint = "the bundle is of another publisher, or its key was changed: ask for the right public key"
+            raise TrustError(
+                "not signed with the trusted key", where=where, got=", ".join(sorted(signatures)), want=want, hint=hint
+            )
+        return Decision(index=decision.index, signatures=found)
 
 
 def require(*, key: Path | None = None, policy: Path | None = None, insecure: bool = False) -> Trust:
     """The three flags -> Trust.
 
-    Raises TrustError (exit code 3) when none is given, UsageError for more than one.
+    Raises TrustError (exit code 3) when none is given or the key is of a kind that is not taken, UsageError for more
+    than one and for a key file that is not there.
     """
     given: list[Trust] = []
     if key is not None:
@@ -63,4 +95,16 @@ def require(*, key: Path | None = None, policy: Path | None = None, insecure: bo
         raise UsageError(
             "more than one trust flag", got=", ".join(trust.kind for trust in given), want=f"one of {_FLAGS}"
         )
-    return given[0]
+    return Trust(kind="key", path=key, keys=(load_public_key(key),)) if key is not None else given[0]
+
+
+def load_public_key(path: Path) -> PublicKey:
+    """A public key's file -> PublicKey. Raises UsageError when there is none, TrustError when it is not taken."""
+    if not path.exists():
+        raise UsageError("no such public key", where=path)
+    with os_errors(path), path.open("rb") as file:
+        data = file.read(MAX_PEM + 1)
+    try:
+        return read_public_key(data, where=path)
+    except FormatError as exc:
+        raise TrustError(exc.message, where=exc.where, got=exc.got, want=exc.want, hint=exc.hint) from exc

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,17 +20,22 @@ from bundles.reference import Reference
 from bundles.region import Region
 from bundles.sealed.report import ArchiveReport
 from bundles.sealed.verify import Wanted, verify_region
+from bundles.signing.envelope import MAX_STATEMENT
+from bundles.signing.names import is_attestation, is_index_signature, is_signature
 from bundles.source import BundleSource, open_source
 from bundles.sums import sums_text
 from bundles.talk import Progress, SilentProgress
-from bundles.trust import Trust
+from bundles.trust import Decision, Trust
 
-_MAX_SIGNATURE: Final = 4 << 20  # bytes
+_MAX_SUMS: Final = 4 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleReport:
-    """A bundle that holds: `index_digest` is that of bundle.json; `archives` in the index's order; `size` in bytes."""
+    """A bundle that holds: `index_digest` is that of bundle.json; `archives` in the index's order; `size` in bytes.
+
+    `decision`: whose signatures it was read for.
+    """
 
     where: str
     index: BundleIndex
@@ -38,6 +43,7 @@ class BundleReport:
     archives: tuple[ArchiveReport, ...]
     size: int
     trust: Trust
+    decision: Decision
     quick: bool
 
 
@@ -70,12 +76,13 @@ def verify_bundle(
     """
     with open_source(path) as source:
         data, signatures = source.envelope()
-        trust.check(data, signatures, where=source.where)
+        decision = trust.check(data, signatures, where=source.where)
         document = index.decode(data, where=f"{source.where}: {index.INDEX_NAME}")
         _check_fresh(document, now=now, lowest_sequence=lowest_sequence, where=source.where)
         _check_platform(document, platform, source.where)
         check_index(document, where=f"{source.where}: {index.INDEX_NAME}")
-        reader = _Reader(source, document, data, progress or SilentProgress(), _Stage(stage_to), quick, workers)
+        stage = _Stage(stage_to)
+        reader = _Reader(source, document, data, signatures, progress or SilentProgress(), stage, quick, workers)
         archives = reader.check()
     return BundleReport(
         where=source.where,
@@ -84,6 +91,7 @@ def verify_bundle(
         archives=archives,
         size=sum(archive.size for archive in document.archives) + sum(file.size for file in document.files),
         trust=trust,
+        decision=decision,
         quick=quick,
     )
 
@@ -170,6 +178,7 @@ class _Reader:
     source: BundleSource
     document: BundleIndex
     data: bytes
+    signatures: Mapping[str, bytes]
     progress: Progress
     stage: _Stage
     quick: bool
@@ -180,15 +189,27 @@ class _Reader:
         present = self.source.files()
         check_names(self.document, present, where=self.source.where)
         self.stage.put(index.INDEX_NAME, self.data)
-        for name in index.SIGNATURE_NAMES:
-            if name in present:
-                self.stage.put(name, self._small(name, _MAX_SIGNATURE))
+        self._keep_signatures(present)
         self._check_sums()
         for file in self.document.files:
             self._check_file(file)
         reports = tuple(self._check_archive(archive) for archive in self.document.archives)
         self.stage.settle()
         return reports
+
+    def _keep_signatures(self, present: list[str]) -> None:
+        """What was decided on is what is kept; signed statements are kept as they are, for whoever asks for them."""
+        if [path for path in present if is_index_signature(path)] != sorted(self.signatures):
+            raise FormatError("the bundle's signatures changed while it was read", where=self.source.where)
+        for name, data in self.signatures.items():
+            self.stage.put(name, data)
+        for name in filter(is_attestation, present):
+            with self.source.open(name) as original, self.stage.copying(original, name) as region:
+                if region.size > MAX_STATEMENT:
+                    got, want = f"{region.size} bytes", f"<= {MAX_STATEMENT}"
+                    raise LimitError("a signed statement too large", where=region.where, got=got, want=want)
+                for _ in region.chunks(0, region.size):
+                    pass
 
     def _small(self, path: str, limit: int) -> bytes:
         with self.source.open(path) as region:
@@ -199,7 +220,7 @@ class _Reader:
     def _check_sums(self) -> None:
         name = index.sums_name(self.document.platform)
         text = sums_text(self.document, Digest.of(self.data)).encode()
-        data = self._small(name, max(len(text), _MAX_SIGNATURE))
+        data = self._small(name, max(len(text), _MAX_SUMS))
         if data != text:
             hint = f"{index.INDEX_NAME} or this file was changed or damaged"
             where = f"{self.source.where}: {name}"
@@ -242,7 +263,7 @@ def check_names(document: BundleIndex, present: list[str], *, where: str) -> Non
     archives = {archive.path for archive in document.archives}
     needed = {index.INDEX_NAME, index.sums_name(document.platform)} | archives | {file.path for file in document.files}
     missing = sorted(needed.difference(present))
-    unlisted = sorted(set(present) - needed - set(index.SIGNATURE_NAMES))
+    unlisted = sorted(path for path in set(present) - needed if not is_signature(path))
     if missing:
         hint = "the copy is not complete: copy the bundle again"
         raise MissingError(f"missing from the bundle: {_few(missing)}", where=where, hint=hint)

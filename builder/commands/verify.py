@@ -34,10 +34,12 @@ def command(
     report = verify_bundle(path, trusted, quick=quick, progress=options.byte_progress(progress))
     if as_json:
         said = {"bundle": path.name, "sha256": report.index_digest.hex, "ok": True, "quick": quick, "size": report.size}
-        print(json.dumps(said))
+        print(json.dumps(said | {"signers": sorted(map(str, report.decision.signers))}))
         return
     if trusted.insecure:
         print("warning: no signature was asked for: this bundle could be anybody's", file=sys.stderr)
+    for one in report.decision.signatures:
+        print(f"signed: {one.file} with {one.algorithm} key {one.key}" + (" (high s)" if one.high_s else ""))
     print(f"ok: {report.index.name} {report.index.version}: {len(report.archives)} archives, {report.size} bytes")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bundles.signing.keys import generate
 from tests.support.recipes import tiny_recipe
 
 SEALIFT = Path(sys.executable).parent / "sealift"
@@ -39,7 +40,7 @@ def test_verify_without_a_word_about_trust_exits_3(bundle: Path) -> None:
 
 @pytest.mark.parametrize("flag", ["--key", "--policy"])
 def test_a_bundle_without_signature_is_refused_for_trust(bundle: Path, tmp_path: Path, flag: str) -> None:
-    (tmp_path / "trust").write_text("x")
+    (tmp_path / "trust").write_bytes(generate("ed25519").public.pem)
     done = sealift("verify", bundle, flag, tmp_path / "trust")
     assert done.returncode == 3 and "not signed" in done.stderr
 

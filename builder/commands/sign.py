@@ -1,0 +1,72 @@
+"""`sealift sign`."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from builder import options
+
+if TYPE_CHECKING:
+    from builder.passphrase import PassphraseSource
+    from bundles.signing.keys import Signer
+
+
+@click.command("sign")
+@click.argument("bundle", type=options.FOLDER)
+@click.option("--key", type=options.PATH, metavar="KEY", help="The private key: sealift's, cosign's, or plain PEM.")
+@click.option(
+    "--signer",
+    "program",
+    metavar="exec:PROGRAM",
+    help="Let this program sign: it reads from stdin what to sign and prints the signature.",
+)
+@click.option("--public", type=options.PATH, metavar="PUB", help="With --signer: the public half of its key.")
+@click.option("--quick", is_flag=True, help="Check every blob's digest before signing, but decompress nothing.")
+@options.passphrase_flags
+@options.progress_mode
+@options.json_flag
+@options.common
+def command(
+    bundle: Path,
+    key: Path | None,
+    program: str | None,
+    public: Path | None,
+    quick: bool,
+    password_file: Path | None,
+    password_fd: int | None,
+    password_env: str | None,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Check a bundle, then sign it: bundle.json.sigstore.json and bundle.json.sig.
+
+    A further signer's files carry the key's id in their names: nobody's signature is replaced but one's own. A
+    provenance and SBOMs in the bundle are signed as attestations. Each file is one that cosign verifies.
+    """
+    from builder.passphrase import PassphraseSource
+    from builder.signing import sign_bundle
+
+    passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
+    signer = _signer(key, program, public, passphrase)
+    report = sign_bundle(bundle.absolute(), signer, progress=options.byte_progress(progress), quick=quick)
+    if as_json:
+        said = {"bundle": str(bundle), "index": str(report.index), "key": str(report.key), "files": list(report.files)}
+        click.echo(json.dumps(said))
+        return
+    for name in report.files:
+        click.echo(bundle / name)
+
+
+def _signer(key: Path | None, program: str | None, public: Path | None, passphrase: "PassphraseSource") -> "Signer":
+    from builder.signer import ProgramSigner, load_private_key
+    from bundles.errors import UsageError
+    from bundles.trust import load_public_key
+
+    if key is not None and program is None and public is None:
+        return load_private_key(key, passphrase.asker(os.environ, what=str(key)))
+    if program is not None and public is not None and key is None:
+        return ProgramSigner.parse(program, load_public_key(public), os.environ, Path.cwd())
+    raise UsageError("nothing says who signs", want="--key KEY, or --signer exec:PROGRAM --public PUB")

@@ -1,0 +1,108 @@
+"""Signs a bundle: it is checked, its index is signed, its provenance and SBOMs are signed as statements about it.
+
+Only bundle.json is signed, some hundred kilobytes: it holds the digest of everything else. The gigabytes are read once
+for the check, in pieces.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bundles import index, jsontext
+from bundles.digest import Digest
+from bundles.errors import FormatError, LimitError, SealiftError
+from bundles.files import write_atomic
+from bundles.index import INDEX_NAME, BundleIndex
+from bundles.signing import blob, dsse, envelope, names, statement
+from bundles.signing.keys import Signer
+from bundles.signing.signed import holding
+from bundles.signing.slot import choose_slot
+from bundles.signing.statement import CYCLONEDX, SLSA_PROVENANCE, SPDX, Statement, Subject
+from bundles.source import BundleSource, FolderSource, open_source
+from bundles.talk import Progress
+from bundles.trust import Trust
+from bundles.verify import verify_bundle
+
+_PREDICATES: Final = {"provenance": SLSA_PROVENANCE, "sbom.spdx": SPDX, "sbom.cdx": CYCLONEDX}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignReport:
+    """What was signed: the digest of bundle.json, the key's id, the names of the files that were written."""
+
+    index: Digest
+    key: Digest
+    files: tuple[str, ...]
+
+
+def sign_bundle(folder: Path, signer: Signer, *, progress: Progress, quick: bool = False) -> SignReport:
+    """Checks the bundle in `folder` and writes the signer's files into it.
+
+    `quick`: every blob's digest is checked, but no diff ids. Raises what `verify_bundle` raises, and SealiftError when
+    the signer fails or signatures of something else stand there. Nothing is written before all of it is signed.
+    """
+    report = verify_bundle(folder, Trust(kind="insecure"), quick=quick, progress=progress)
+    with open_source(folder) as source:
+        if not isinstance(source, FolderSource):
+            raise FormatError("not a bundle's folder", where=folder, hint="sign the folder, then pack it")
+        data, present = source.envelope()
+        if Digest.of(data) != report.index_digest:
+            raise FormatError("the bundle changed while it was read", where=folder)
+        slot = choose_slot(data, present, signer.public, where=folder)
+        files = _index_signatures(data, signer, slot)
+        holding(data, {**present, **files}, [signer.public], where=folder)  # as a node will read them
+        files |= _attestations(source, report.index, report.index_digest, signer, slot)
+    for name, content in files.items():
+        write_atomic(folder / name, content)
+    return SignReport(index=report.index_digest, key=signer.public.id, files=tuple(files))
+
+
+def _index_signatures(data: bytes, signer: Signer, slot: str | None) -> dict[str, bytes]:
+    signature = signer.sign(data)
+    bundle, classic = names.index_signatures(slot)
+    return {
+        bundle: envelope.write_message(signer.public, Digest.of(data), signature),
+        classic: blob.write_sig(signature),
+    }
+
+
+def _attestations(
+    source: BundleSource, document: BundleIndex, digest: Digest, signer: Signer, slot: str | None
+) -> dict[str, bytes]:
+    listed = {file.path: file for file in document.files}
+    found = {}
+    for name, stem in names.ATTESTED.items():
+        if name in listed:
+            plain = _read(source, listed[name])
+            payload = statement.encode(about_bundle(plain, _PREDICATES[stem], digest))
+            path = names.attestation(stem, slot)
+            found[path] = dsse.sign(signer, payload)
+            dsse.verify(found[path], signer.public, where=path)
+    return found
+
+
+def about_bundle(plain: Any, predicate_type: str, digest: Digest) -> Statement:
+    """A document of the bundle -> the statement that says it of the bundle whose index has this digest. Pure.
+
+    A document that is a statement already (the provenance: it lists the archives) keeps its predicate and subjects;
+    bundle.json, which it could not name because it is listed there, becomes the first.
+    """
+    subjects = [Subject(name=INDEX_NAME, digest=digest)]
+    if isinstance(plain, Mapping) and "_type" in plain:
+        own = statement.decode(jsontext.encode_canonical(plain), where="statement")
+        subjects += own.subjects
+        plain, predicate_type = own.predicate, own.predicate_type
+    return Statement(subjects=tuple(subjects), predicate_type=predicate_type, predicate=plain)
+
+
+def _read(source: BundleSource, file: index.File) -> Any:
+    """A listed JSON document, exactly as it is listed."""
+    with source.open(file.path) as region:
+        if region.size > statement.MAX_STATEMENT:
+            want = f"<= {statement.MAX_STATEMENT} bytes"
+            raise LimitError("a document too large to sign", where=region.where, got=region.size, want=want)
+        data = region.read(0, region.size)
+        if Digest.of(data) != file.sha256:
+            raise SealiftError("the bundle changed while it was read", where=region.where)
+        return jsontext.decode_plain(data, where=region.where, max_size=statement.MAX_STATEMENT)
