@@ -1,16 +1,19 @@
 """bundle.json, the one file of a bundle that is signed (bundle-format 4)."""
 
+import re
 from typing import Final
 
 import msgspec
 
-from bundles import jsontext
+from bundles import jsontext, ustar
 from bundles.digest import Digest
 from bundles.errors import FormatError
+from bundles.platform import Platform
 
 FORMAT: Final = "1.0"
 INDEX_NAME: Final = "bundle.json"
 MAX_INDEX: Final = jsontext.MAX_DOCUMENT  # bytes
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 class Sha256(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +105,8 @@ def encode(index: BundleIndex) -> bytes:
 def decode(data: bytes, *, where: object = INDEX_NAME) -> BundleIndex:
     """Bytes -> index; unknown minor fields are ignored, an unknown major version is refused before anything else.
 
-    Raises FormatError, also when the bytes are not canonical (two spellings of one index would be two signatures).
+    Raises FormatError, also when the bytes are not canonical (two spellings of one index would be two signatures), and
+    for a name, version, flavour or platform that cannot be part of a folder's name.
     """
     plain = jsontext.decode_plain(data, where=where, max_size=MAX_INDEX)
     major = str(plain.get("format", "")).partition(".")[0] if isinstance(plain, dict) else ""
@@ -115,7 +119,25 @@ def decode(data: bytes, *, where: object = INDEX_NAME) -> BundleIndex:
         raise FormatError(str(exc), where=where) from exc
     if canonical != data:
         raise FormatError("not canonical JSON", where=where, hint="the file was edited or reformatted")
-    return jsontext.decode(data, BundleIndex, where=where, max_size=MAX_INDEX)
+    document = jsontext.decode(data, BundleIndex, where=where, max_size=MAX_INDEX)
+    _check_values(document, where)
+    return document
+
+
+def _check_values(document: BundleIndex, where: object) -> None:
+    """What becomes a folder's name, a header's time or a line on a terminal, before anybody uses it."""
+    for key in ("name", "version", "flavour"):
+        if not _WORD.fullmatch(text := getattr(document, key)):
+            raise FormatError(
+                f"not a bundle's {key}", where=where, got=ascii(text[:200]), want="letters, digits, . _ + -"
+            )
+    try:
+        Platform.parse(document.platform)
+    except FormatError as exc:
+        raise FormatError(exc.message, where=where, got=exc.got, want=exc.want) from exc
+    if not 0 <= document.created <= ustar.MAX_SIZE or document.sequence < 0:
+        got = f"created {document.created}, sequence {document.sequence}"
+        raise FormatError("a time or number out of range", where=where, got=got)
 
 
 def folder_name(*, name: str, version: str, flavour: str, platform: str) -> str:
