@@ -55,11 +55,12 @@ def release(
         )
         for archive, (reference, inside) in images.items()
     }
-    _describe(folder, version, made, sequence, platform)
+    describe(folder, version, made, sequence, platform)
     return folder
 
 
-def _describe(folder: Path, version: str, made: Mapping[str, MadeArchive], sequence: int, platform: Platform) -> None:
+def describe(folder: Path, version: str, made: Mapping[str, MadeArchive], sequence: int, platform: Platform) -> None:
+    """Index, lists and sums of archives that were written, each of one image; one is called `rke2-runtime`."""
     lists = []
     for archive, one in made.items():
         if archive != "rke2-runtime":

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -149,14 +149,26 @@ def make_archive(
         built = [make_layer(files, store, mtime=mtime, level=level)[0] for files in stack]
         layers |= {layer.digest: layer for layer in built}
         made.append(make_image(reference, built, platform=platform, created=mtime))
-    layout = lay_out(made, mtime)
-    written = write_archive(layout, path, lambda digest: layers[digest].parts, store.open, workers=1)
+    return seal(path, made, layers, store.open, mtime=mtime)
+
+
+def seal(
+    path: Path,
+    images: list[SealedImage],
+    layers: dict[Digest, FramedLayer],
+    open_blob: Callable[[Digest], BinaryIO],
+    *,
+    mtime: int = EPOCH,
+) -> MadeArchive:
+    """Images and their layers, whose bytes `open_blob` knows -> a sealed archive at `path`."""
+    layout = lay_out(images, mtime)
+    written = write_archive(layout, path, lambda digest: layers[digest].parts, open_blob, workers=1)
     return MadeArchive(
         path=path,
         size=written.size,
         sha256=written.sha256,
         blobs=index_blobs(layout, lambda digest: layers[digest].frames if digest in layers else None),
-        images=made,
+        images=images,
         layout=layout,
         layers=layers,
     )
