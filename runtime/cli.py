@@ -18,6 +18,7 @@ import click
 from bundles.errors import UsageError, printable_lines
 from bundles.talk import Progress, error_json, error_text, exit_code, make_progress
 from runtime import options
+from runtime.commands.agent import agent
 from runtime.commands.environment import environment
 from runtime.commands.prove import prove
 from runtime.commands.reset import reset
@@ -46,7 +47,7 @@ def cli() -> None:
     """
 
 
-for _verb in (server, status, environment, reset, prove):
+for _verb in (server, agent, status, environment, reset, prove):
     cli.add_command(_verb)
 
 

@@ -11,9 +11,11 @@ from runtime.daemon.api import Identity
 from runtime.daemon.archives import Sorting
 from runtime.daemon.ctr import Ctr
 from runtime.host import HostFacts
+from runtime.joining.balancer import Balancers
 from runtime.layout import NodeLayout
 from runtime.nodeconf.model import NodeConfig
 from runtime.nodepaths import NodePaths
+from runtime.pki.ensure import Signers
 from runtime.staticpods.model import Images
 
 # What only concerns this process: children must not tell systemd anything, nor believe that its sockets are theirs.
@@ -22,8 +24,11 @@ _PRIVATE = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATC
 
 @dataclass(slots=True)
 class Found:
-    """What stages give to later ones."""
+    """What stages give to later ones. `config`: with what the cluster has decided, on machines that join one."""
 
+    config: NodeConfig | None = None
+    signers: Signers | None = None
+    balancers: Balancers | None = None
     bin: Path | None = None
     archives: Sorting | None = None
     images: Images | None = None
@@ -36,7 +41,7 @@ class Node:
     """One run of the daemon.
 
     Args:
-        config: the configuration, checked.
+        configured: the configuration, checked.
         layout: the data directory.
         host: what the machine said of itself.
         platform: the machine's.
@@ -48,7 +53,7 @@ class Node:
         found: filled in by the stages.
     """
 
-    config: NodeConfig
+    configured: NodeConfig
     layout: NodeLayout
     host: HostFacts
     platform: Platform
@@ -60,9 +65,14 @@ class Node:
     found: Found = field(default_factory=Found)
 
     @property
+    def config(self) -> NodeConfig:
+        """The configuration in force: the machine's own, with what its cluster has decided."""
+        return self.found.config or self.configured
+
+    @property
     def paths(self) -> NodePaths:
         """Where the files lie."""
-        return self.config.paths
+        return self.configured.paths
 
     @property
     def bin(self) -> Path:
@@ -92,6 +102,18 @@ class Node:
     def crictl(self) -> tuple[str, ...]:
         """The beginning of a crictl command."""
         return ("crictl", "--config", str(self.paths.crictl_config))
+
+    @property
+    def itself(self) -> Identity:
+        """Who may read and mark this machine's Node: the administrator on servers, the kubelet on agents."""
+        if self.configured.role == "server":
+            return self.admin
+        agent = self.paths.agent
+        return Identity(
+            authority=agent / "server-ca.crt",
+            certificate=agent / "client-kubelet.crt",
+            key=agent / "client-kubelet.key",
+        )
 
     @property
     def admin(self) -> Identity:

@@ -1,4 +1,4 @@
-"""`sealift-node server`: the table of a server, what does each stage, and signals."""
+"""`sealift-node server` and `agent`: the table of the role, what does each stage, and signals."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,18 @@ import msgspec
 from bundles.errors import SealiftError
 from runtime import admitted
 from runtime.daemon.actions import (
+    balance,
     cluster,
     content,
     controlplane,
     deploy,
     housekeeping,
     images,
+    join,
     kernel,
     programs,
     sandboxes,
+    supervise,
 )
 from runtime.daemon.advance import Ended, Event, State, Told, Up
 from runtime.daemon.context import Node
@@ -33,7 +36,10 @@ from runtime.daemon.table import Table, table_for
 
 WORKS: Final[Mapping[str, Callable[[Node, Control], Awaitable[str]]]] = {
     "content": content.unpack_content,
+    "balancer": balance.balance,
+    "join": join.join,
     "files": content.write_files,
+    "supervisor": supervise.supervise,
     "kernel": kernel.prepare_kernel,
     "archives": images.check_archives,
     "containerd": programs.run_containerd,
@@ -83,7 +89,7 @@ class _Scribe:
 
 
 def serve(node: Node, *, version: str) -> tuple[int, str]:
-    """Runs a server until SIGTERM or SIGINT, or until it cannot go on -> exit code and why.
+    """Runs a server or an agent until SIGTERM or SIGINT, or until it cannot go on -> exit code and why.
 
     Pods run on: their shims are processes of their own. A second signal ends it at once.
 

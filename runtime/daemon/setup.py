@@ -51,7 +51,7 @@ def make_node(
         say(f"warning: {warning}")
     machine = os.uname()
     return Node(
-        config=parsed.config,
+        configured=parsed.config,
         layout=layout,
         host=facts,
         platform=from_machine(machine.sysname, machine.machine),

@@ -6,7 +6,7 @@ the runner read the same table. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -14,6 +14,7 @@ from runtime.nodeconf.model import Role
 
 BOTH: Final[tuple[Role, ...]] = ("server", "agent")
 SERVER: Final[tuple[Role, ...]] = ("server",)
+AGENT: Final[tuple[Role, ...]] = ("agent",)
 
 
 class Kind(Enum):
@@ -56,6 +57,8 @@ class Stage:
     roles: tuple[Role, ...] = BOTH
 
 
+# k3s asks every 2 s, for ever; a refused token is asked about less and less often.
+_JOIN_PAUSE: Final = Pause(first=2.0, most=10.0)
 # RKE2 looks after a kubelet that ended every 5 s (pkg/executor/staticpod, Kubelet).
 _KUBELET_PAUSE: Final = Pause(first=0.5, most=5.0)
 _POLITE: Final = Pause(first=2.0, most=60.0)
@@ -67,9 +70,30 @@ STAGES: Final = (
         failure=OnFailure.STOP,
     ),
     Stage(
+        name="balancer",
+        text="listens on loopback for this machine's programs, and passes them on to servers that live",
+        kind=Kind.SERVICE,
+        roles=AGENT,
+    ),
+    Stage(
+        name="join",
+        text="asks a server for certificates and for what the cluster has decided",
+        needs=("balancer",),
+        pause=_JOIN_PAUSE,
+        roles=AGENT,
+    ),
+    Stage(
         name="files",
         text="writes certificates, kubeconfigs and the configuration of containerd, crictl, the kubelet and etcd",
+        needs=("join",),
         failure=OnFailure.STOP,
+    ),
+    Stage(
+        name="supervisor",
+        text="answers machines that join, on port 9345",
+        needs=("files",),
+        kind=Kind.SERVICE,
+        roles=SERVER,
     ),
     Stage(
         name="kernel",
@@ -154,13 +178,11 @@ STAGES: Final = (
         name="announce",
         text="tells the service manager that the node serves",
         needs=("kubelet", "kube-apiserver"),
-        roles=SERVER,
     ),
     Stage(
         name="ready",
         text="waits until the Node is Ready by a heartbeat of this run",
-        needs=("node",),
-        roles=SERVER,
+        needs=("kubelet", "node"),
     ),
     Stage(
         name="housekeeping",
@@ -204,9 +226,16 @@ class Table:
 
 
 def table_for(role: Role, *, without: Iterable[str] = (), stages: Sequence[Stage] = STAGES) -> Table:
-    """The table of a role, without the named stages; nothing may need those."""
+    """The table of a role, without the named stages; nothing may need those. Needs of another role's fall away."""
     left_out = set(without)
-    return Table(tuple(stage for stage in stages if role in stage.roles and stage.name not in left_out))
+    others = {stage.name for stage in stages if role not in stage.roles}
+    return Table(
+        tuple(
+            replace(stage, needs=tuple(name for name in stage.needs if name not in others))
+            for stage in stages
+            if role in stage.roles and stage.name not in left_out
+        )
+    )
 
 
 def rendered(table: Table) -> str:

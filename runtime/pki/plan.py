@@ -101,6 +101,15 @@ def _serving(node: NodeConfig) -> tuple[Leaf, ...]:
         ),
         server=True,
     )
+    # k3s' dynamiclistener keeps dynamic-cert.json; the names of ours are known, so it is a certificate as others.
+    supervisor = Leaf(
+        path="serving-supervisor",
+        authority=SERVER_CA,
+        common_name="rke2",
+        names=_unique("localhost", node.node_name, *kubernetes, *given_names),
+        addresses=_unique(*_LOOPBACKS, *map(str, node.node_ips), str(node.advertise_address), *given_addresses),
+        server=True,
+    )
     local = tuple(
         Leaf(
             path=f"{name}/{name}",
@@ -112,7 +121,7 @@ def _serving(node: NodeConfig) -> tuple[Leaf, ...]:
         )
         for name in ("kube-scheduler", "kube-controller-manager")
     )
-    return (apiserver, *local)
+    return (apiserver, supervisor, *local)
 
 
 def _etcd(node: NodeConfig) -> tuple[Leaf, ...]:

@@ -42,7 +42,7 @@ class Supervisor:
 
     Args:
         secrets: of the cluster, read anew for each request (tokens rotate).
-        facts: what is known now.
+        facts: what is known now, for this route.
         passwords: of nodes.
         say: one line for the journal, never with a secret.
         limits: bounds.
@@ -50,7 +50,7 @@ class Supervisor:
     """
 
     secrets: Callable[[], Secrets]
-    facts: Callable[[], Awaitable[Facts]]
+    facts: Callable[[Route], Awaitable[Facts]]
     passwords: NodePasswords
     say: Say
     limits: Limits = field(default_factory=Limits)
@@ -68,7 +68,7 @@ class Supervisor:
         if route.node and (refused := await self._check_node(request)) is not None:
             self.say(f"refused {request.peer}: {route.path}: {refused.status.phrase}")
             return refused
-        return answer(route, request, await self.facts())
+        return answer(route, request, await self.facts(route))
 
     async def _check_node(self, request: Request) -> Response | None:
         try:

@@ -76,7 +76,7 @@ def make_test_node(
     config = parse(settings, role=role, paths=paths, machine=machine, where="test").config
     host = HostFacts(machine=machine, containerd=Host(systemd=False, keeps_oom_score=True), ssl_folders=())
     node = Node(
-        config=config,
+        configured=config,
         layout=NodeLayout.at(data),
         host=host,
         platform=AMD64,

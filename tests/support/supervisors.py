@@ -22,6 +22,7 @@ from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Limits
 from runtime.supervisor.passwords import NodePasswords
 from runtime.supervisor.serve import Supervisor, listening, server_context
+from runtime.supervisor.table import Route
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SERIAL = b"s" * 16
@@ -106,7 +107,7 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def open(self, limits: Limits | None = None) -> AsyncIterator["Site"]:
-        async def facts() -> Facts:
+        async def facts(route: Route) -> Facts:
             return self.facts()
 
         gate = asyncio.Semaphore(1)

@@ -93,7 +93,7 @@ def _notify(address: str) -> None:
 
 async def _node_object(node: Node) -> Answer:
     try:
-        return await ask(_url(node), node.admin)
+        return await ask(_url(node), node.itself)
     except SealiftError:
         return Answer(status=0, body=b"")
 

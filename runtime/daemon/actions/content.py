@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles.datakey import data_key
-from bundles.errors import SealiftError
+from bundles.errors import MissingError, SealiftError
 from runtime import admitted, process
 from runtime.choice import choose
 from runtime.configs.write import write_agent_files, write_server_files
@@ -17,8 +17,10 @@ from runtime.daemon.context import Node, public_environment
 from runtime.daemon.runner import Control
 from runtime.entropy import SystemEntropy
 from runtime.extract import ExtractRequest, extract
+from runtime.nodefiles import read_file
 from runtime.pki.ensure import Outcome, ensure_agent_pki, ensure_server_pki
 from runtime.record import State, state_of
+from runtime.tokens import ensure_tokens
 
 _EXTRACT: Final = "from runtime.cli import main; main()"
 _SECONDS: Final = 3600.0
@@ -64,6 +66,13 @@ async def _unpack_apart(node: Node, control: Control) -> None:
         raise SealiftError(output.complaint.removeprefix("error: "))
 
 
+def _content(path: Path) -> bytes:
+    data = read_file(path)
+    if data is None:
+        raise MissingError("a file of the cluster is missing", where=path)
+    return data
+
+
 def _shims(node: Node) -> Path:
     return node.paths.state / "io.containerd.runtime.v2.task" / "k8s.io"
 
@@ -75,6 +84,10 @@ async def write_files(node: Node, control: Control) -> str:
 
 def _write_files(node: Node) -> str:
     images = choose_images(node.config, admitted_index(node.layout))
+    node.found.images = images
+    if node.config.role == "agent":  # its certificates came with the stage `join`
+        write_agent_files(node.config, pause=images.pause, host=node.host.containerd)
+        return ""
     entropy, outcome = SystemEntropy(), Outcome()
     now = datetime.fromtimestamp(node.began, UTC)
     signers = ensure_server_pki(node.config, now=now, entropy=entropy, outcome=outcome)
@@ -83,7 +96,8 @@ def _write_files(node: Node) -> str:
         node.say(f"warning: {warning}")
     for path, why in outcome.renewed:
         node.say(f"renewed {path}: {why}")
+    node.found.signers = signers
     node.found.membership = write_server_files(node.config, entropy=entropy)
+    ensure_tokens(node.config, authority=_content(node.paths.tls / "server-ca.crt"), entropy=entropy)
     write_agent_files(node.config, pause=images.pause, host=node.host.containerd)
-    node.found.images = images
     return f"{len(outcome.made)} made, {len(outcome.renewed)} renewed"

@@ -85,11 +85,15 @@ async def helm_controller(node: Node, control: Control) -> str:
     return words
 
 
+def etcd_identity(node: Node) -> Identity:
+    """Who may ask etcd."""
+    tls = node.paths.tls / "etcd"
+    return Identity(authority=tls / "server-ca.crt", certificate=tls / "client.crt", key=tls / "client.key")
+
+
 async def etcd_answers(node: Node) -> bool:
     """Whether etcd says it is healthy."""
-    tls = node.paths.tls / "etcd"
-    identity = Identity(authority=tls / "server-ca.crt", certificate=tls / "client.crt", key=tls / "client.key")
-    return await is_healthy(f"https://{bracketed(node.config.loopback)}:2382/health", identity)
+    return await is_healthy(f"https://{bracketed(node.config.loopback)}:2382/health", etcd_identity(node))
 
 
 async def _healthy(node: Node, control: Control, words: str, port_and_path: str) -> str:

@@ -261,6 +261,8 @@ def test_the_page_has_the_table_of_the_code() -> None:
 def test_an_agent_has_no_control_plane() -> None:
     assert set(table_for("agent").names) == {
         "content",
+        "balancer",
+        "join",
         "files",
         "kernel",
         "archives",
@@ -269,5 +271,9 @@ def test_an_agent_has_no_control_plane() -> None:
         "manifests",
         "kube-proxy",
         "kubelet",
+        "announce",
+        "ready",
         "housekeeping",
     }
+    assert table_for("agent")["files"].needs == ("join",)
+    assert table_for("server")["files"].needs == ()

@@ -26,6 +26,7 @@ CHAINS = {
     ],
     "server-ca": [
         "serving-kube-apiserver",
+        "serving-supervisor",
         "kube-scheduler/kube-scheduler",
         "kube-controller-manager/kube-controller-manager",
     ],
@@ -177,7 +178,7 @@ def test_what_ends_soon_is_renewed_with_its_own_key(node: NodeConfig) -> None:
     before = contents(node.paths.data)
     later = NOW + timedelta(days=250)
     outcome = ensure(node, later)
-    assert len(outcome.renewed) == 15 and not outcome.made
+    assert len(outcome.renewed) == 16 and not outcome.made
     after = contents(node.paths.data)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {str(path.relative_to(node.paths.data)) for path, _ in outcome.renewed}
@@ -185,11 +186,12 @@ def test_what_ends_soon_is_renewed_with_its_own_key(node: NodeConfig) -> None:
     assert read(node.paths.tls / "client-admin.crt").not_valid_after_utc == later + timedelta(days=365)
 
 
-def test_a_new_name_in_the_configuration_renews_one_certificate(tmp_path: Path, node: NodeConfig) -> None:
+def test_a_new_name_in_the_configuration_renews_what_servers_serve_with(tmp_path: Path, node: NodeConfig) -> None:
     ensure(node)
     san = ("tls-san", "api.example.org,198.51.100.7,second.example.org")
     outcome = ensure(node_config(tmp_path, san))
-    assert outcome.renewed == [(node.paths.tls / "serving-kube-apiserver.crt", "it lacks second.example.org")]
+    names = ("serving-kube-apiserver.crt", "serving-supervisor.crt")
+    assert outcome.renewed == [(node.paths.tls / name, "it lacks second.example.org") for name in names]
     assert ensure(node_config(tmp_path)).renewed == []
 
 

@@ -1,0 +1,117 @@
+"""The secrets that machines join with, as files: RKE2's names below DATA/server, made once and kept.
+
+k3s pkg/server/server.go (token files) and pkg/daemons/control/deps (server/cred/passwd).
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from bundles.errors import FormatError, MissingError, UsageError
+from bundles.files import atomic_symlink, os_errors
+from runtime.entropy import Entropy
+from runtime.nodeconf.model import NodeConfig, Token
+from runtime.nodefiles import SECRET_FILE, read_file, settle
+from runtime.supervisor import token
+from runtime.supervisor.callers import AGENT, SERVER, Secrets
+from runtime.supervisor.token import AGENT_USER, SERVER_USER, JoinToken
+
+_OCTETS: Final = 16  # of a secret; 128 bits cannot be guessed over a network
+
+
+def configured(given: Token | None, *, default_user: str) -> JoinToken | None:
+    """The configuration's token, from its text or its file; None when there is none.
+
+    Raises FormatError for what is no token, MissingError for a file that is not there.
+    """
+    if given is None:
+        return None
+    if given.text is not None:
+        return token.parse(given.text, default_user=default_user)
+    assert given.file is not None
+    data = read_file(given.file)
+    if data is None:
+        raise MissingError("the token's file is not there", where=given.file)
+    return token.parse(_decoded(data, given.file), default_user=default_user, where=given.file)
+
+
+def ensure_tokens(node: NodeConfig, *, authority: bytes, entropy: Entropy) -> Secrets:
+    """server/token, node-token, agent-token and cred/passwd of a server; returns the secrets.
+
+    `authority` is server-ca.crt, whose hash tokens pin. A configured token that is not the cluster's is refused: the
+    machines that joined know the old one. Raises UsageError for that.
+    """
+    paths = node.paths
+    server = _kept(paths.server_token, configured(node.token, default_user=SERVER_USER), "token")
+    secret = server or entropy.octets(_OCTETS).hex()
+    pinned = token.authority_hash(authority)
+    text = JoinToken(authority=pinned, user=SERVER_USER, secret=secret).text
+    settle(paths.server_token, f"{text}\n".encode(), SECRET_FILE)
+    _link(paths.node_token, paths.server_token.name)
+    given = configured(node.agent_token, default_user=AGENT_USER)
+    agent = given.secret if given else secret
+    if given:
+        own = JoinToken(authority=pinned, user=AGENT_USER, secret=agent).text
+        if paths.agent_token.is_symlink():
+            with os_errors(paths.agent_token):
+                paths.agent_token.unlink()
+        settle(paths.agent_token, f"{own}\n".encode(), SECRET_FILE)
+    else:
+        _link(paths.agent_token, paths.server_token.name)
+    settle(paths.cred / "passwd", _passwd(secret, agent), SECRET_FILE)
+    return Secrets(server=secret, agent=agent)
+
+
+def read_secrets(node: NodeConfig) -> Secrets:
+    """The secrets in force, from the files: whoever changes them need not restart the daemon."""
+    server, agent = (_secret(path) for path in (node.paths.server_token, node.paths.agent_token))
+    return Secrets(server=server, agent=agent)
+
+
+def ensure_node_password(path: Path, entropy: Entropy) -> str:
+    """The password that proves this machine to be the node of its name; made once, 0600."""
+    found = read_file(path)
+    if found and (text := _decoded(found, path).strip()):
+        return text
+    made = entropy.octets(_OCTETS).hex()
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    settle(path, f"{made}\n".encode(), SECRET_FILE)
+    return made
+
+
+def _kept(path: Path, given: JoinToken | None, key: str) -> str | None:
+    found = read_file(path)
+    if found is None:
+        return given.secret if given else None
+    kept = token.parse(_decoded(found, path), default_user=SERVER_USER, where=path).secret
+    if given is not None and given.secret != kept:
+        hint = f"take {key} out of the configuration, or change the token of the cluster first"
+        raise UsageError(f"{key} is not the cluster's", where=path, hint=hint)
+    return kept
+
+
+def _secret(path: Path) -> str:
+    data = read_file(path)
+    if data is None:
+        raise MissingError("no token", where=path)
+    return token.parse(_decoded(data, path), default_user=SERVER_USER, where=path).secret
+
+
+def _decoded(data: bytes, where: Path) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
+        raise FormatError("not a token", where=where) from exc
+
+
+def _link(link: Path, name: str) -> None:
+    with os_errors(link):
+        if link.is_symlink() and os.readlink(link) == name:
+            return
+    atomic_symlink(link, name)
+
+
+def _passwd(server: str, agent: str) -> bytes:
+    """k3s pkg/passwd: password, name, uid, groups."""
+    rows = ((agent, AGENT_USER, AGENT_USER, AGENT), (server, SERVER_USER, SERVER_USER, SERVER))
+    return "".join(",".join(row) + "\n" for row in rows).encode()
