@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from bench.figures import boot
 from bench.model import Figure
 from bench.timing import Bench
 
 Measure = Callable[[Bench], Iterable[Figure]]
 
-MEASURES: Mapping[str, Measure] = {}
+MEASURES: Mapping[str, Measure] = {
+    "boot": boot.measure,
+}
