@@ -42,7 +42,7 @@ def check_again(
         if not different:
             (folder / "bundle").mkdir()
             spec = bundle_spec(sources, platform, second)
-            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs)
+            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs).document
             different = [] if index.encode(again) == index.encode(document) else [index.INDEX_NAME]
     if different:
         rows = "\n".join(f"  {row}" for row in different)

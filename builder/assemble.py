@@ -4,7 +4,7 @@ The folder is a temporary one; whoever calls this checks it with the strict read
 is pure and says what the folder will be called and hold; `write_bundle` writes it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,15 +93,31 @@ def plan_archives(spec: BundleSpec) -> tuple[ArchivePlan, ...]:
     )
 
 
-def write_bundle(spec: BundleSpec, folder: Path, store: Store, *, workers: int) -> BundleIndex:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenBundle:
+    """A bundle in its folder: its index, layout and sha256 of each archive by path, and which were only linked."""
+
+    document: BundleIndex
+    archives: Mapping[str, tuple[SealedLayout, Digest]]
+    linked: frozenset[str]
+
+
+Known = Callable[[ArchivePlan, Path], WrittenArchive | None]
+
+
+def write_bundle(
+    spec: BundleSpec, folder: Path, store: Store, *, workers: int, known: Known | None = None
+) -> WrittenBundle:
     """Writes the whole bundle into the empty `folder`; every byte of an archive is written once.
 
-    Raises SealiftError for a full disk, FormatError when the store holds damaged content.
+    `known` may put an archive into the folder itself, one that lies somewhere with the same bytes. Raises SealiftError
+    for a full disk, FormatError when the store holds damaged content.
     """
     archives = plan_archives(spec)
     for name in ("images", "lists"):
         _make_folder(folder / name)
-    written = [_write_archive(plan, folder, store, workers) for plan in archives]
+    linked = {plan.path: done for plan in archives if known and (done := known(plan, folder)) is not None}
+    written = [linked.get(plan.path) or _write_archive(plan, folder, store, workers) for plan in archives]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
     document = describe(spec, list(zip(archives, written, strict=True)), lists)
     digest = write_atomic(folder / index.INDEX_NAME, index.encode(document))
@@ -109,7 +125,11 @@ def write_bundle(spec: BundleSpec, folder: Path, store: Store, *, workers: int) 
     if not lists:
         (folder / "lists").rmdir()
     fsync_directory(folder)
-    return document
+    return WrittenBundle(
+        document=document,
+        archives={plan.path: (plan.layout, done.sha256) for plan, done in zip(archives, written, strict=True)},
+        linked=frozenset(linked),
+    )
 
 
 def describe(
