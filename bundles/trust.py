@@ -7,14 +7,16 @@ There is no default: a reader that trusts by default is a reader that everybody 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from bundles.digest import Digest
 from bundles.errors import FormatError, TrustError, UsageError
 from bundles.files import os_errors
-from bundles.signing.keys import PublicKey, read_public_key
 from bundles.signing.pem import MAX_PEM
 from bundles.signing.signed import Signature, holding
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey
 
 _FLAGS: Final = "--key PUB, --policy FILE or --insecure-no-signature"
 
@@ -44,7 +46,7 @@ class Trust:
 
     kind: Literal["key", "policy", "insecure"]
     path: Path | None = None
-    keys: tuple[PublicKey, ...] = ()
+    keys: "tuple[PublicKey, ...]" = ()
 
     @property
     def insecure(self) -> bool:
@@ -98,8 +100,10 @@ def require(*, key: Path | None = None, policy: Path | None = None, insecure: bo
     return Trust(kind="key", path=key, keys=(load_public_key(key),)) if key is not None else given[0]
 
 
-def load_public_key(path: Path) -> PublicKey:
+def load_public_key(path: Path) -> "PublicKey":
     """A public key's file -> PublicKey. Raises UsageError when there is none, TrustError when it is not taken."""
+    from bundles.signing.keys import read_public_key  # with the cryptography library: not for every command
+
     if not path.exists():
         raise UsageError("no such public key", where=path)
     with os_errors(path), path.open("rb") as file:
