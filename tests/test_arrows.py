@@ -39,6 +39,7 @@ PURE = {
     "bundles.signing.der",
     "bundles.signing.dsse",
     "bundles.signing.envelope",
+    "bundles.signing.images",
     "bundles.signing.keyfile",
     "bundles.signing.keys",
     "bundles.signing.names",
