@@ -10,9 +10,11 @@ from typing import Final
 
 from bundles import ustar
 from bundles.errors import FormatError, LimitError
+from bundles.foreign import names
 
 MAX_ENTRIES: Final = 10_000
 _MAX_PAX: Final = 64 << 10  # bytes
+_MAX_END: Final = 2 + ((1 << 20) >> 9)  # blocks of zeros: the end, and what GNU tar fills up
 _PROBE: Final = 20  # bytes of a program that are looked at: up to e_machine
 _ELF: Final = b"\x7fELF\x02\x01"  # 64 bit, little-endian (ELF specification, e_ident)
 
@@ -47,8 +49,10 @@ class EntryScan:
 
     def finish(self) -> None:
         """At the end of the layer: raises FormatError when its tar is cut short."""
-        if self._buffer or self._skip or self._zero_blocks < 2:
+        if self._buffer or self._skip or self._pax or self._zero_blocks < 2:
             raise FormatError("the layer's tar is cut short", where=self._where)
+        if self._zero_blocks > _MAX_END:
+            raise LimitError("too much after the end of the layer's tar", where=self._where)
 
     def _wanted(self) -> int:
         """Bytes to have before the next entry can be looked at: the header, and the first bytes of some bodies."""
@@ -79,6 +83,8 @@ class EntryScan:
         header = self._header()
         self._buffer = b""
         if header.typeflag == ustar.PAX:
+            if self._pax:  # Go's reader takes the last of them, Python's the first
+                raise FormatError("two PAX headers for one member", where=self._where)
             self._pax = self._pax_records(rest[: header.size])
             return
         name = self._pax.get("path", header.name)
@@ -94,8 +100,9 @@ class EntryScan:
 
     def _check_name(self, name: str, header: ustar.Header) -> None:
         plain = name.removesuffix("/") if header.typeflag == ustar.DIRECTORY else name
-        if any(part in ("", ".", "..") for part in plain.split("/")) or "\0" in name:
+        if any(part in ("", ".", "..") for part in plain.split("/")):
             raise FormatError("an entry that leaves the layer", where=self._where, got=repr(name[:200]))
+        names.check(plain, self._where)
         if plain in self._names:
             raise FormatError("the same entry twice in a layer", where=self._where, got=repr(name[:200]))
         if header.typeflag not in (ustar.FILE, ustar.DIRECTORY, ustar.SYMLINK):
@@ -131,8 +138,7 @@ class EntryScan:
             known = key in (b"path", b"linkpath") and key.decode() not in records
             if not known or not equals or not line.endswith(b"\n") or len(line) != length:
                 raise FormatError("a PAX record that does not belong here", where=self._where, got=repr(line[:80]))
-            try:
-                records[key.decode()] = value[:-1].decode("utf-8")
-            except UnicodeDecodeError as exc:
-                raise FormatError("a name that is not UTF-8", where=self._where, got=repr(value[:80])) from exc
+            records[key.decode()] = names.text(value[:-1], "name", self._where)
+        if not records:
+            raise FormatError("an empty PAX header", where=self._where)
         return records

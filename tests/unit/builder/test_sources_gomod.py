@@ -170,3 +170,15 @@ def test_a_receipt_of_a_source_holds_while_its_files_look_untouched(tmp_path: Pa
     for receipt in (store.sources / "verified").iterdir():
         receipt.write_bytes(b"{")
     assert not verified.holds("key", "want")
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"x"', b"5", b'{"Require":[5]}', b'{"Replace":[{}]}', b'{"Require":{}}'])
+def test_what_is_no_go_mod_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        parse_mod(data, "go.mod")
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"x"', b'{"Path":5}', b"{} x", b"[" * 100_000])
+def test_what_go_did_not_say_of_downloads_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        parse_downloads(data)
