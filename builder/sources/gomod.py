@@ -60,9 +60,10 @@ def _escape(text: str) -> str:
 def parse_sums(text: str, where: object) -> dict[Module, str]:
     """go.sum -> the hash of each module's content; lines for go.mod files alone are checked and left out."""
     sums: dict[Module, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    # Go ends lines at newlines alone; Python at much else, and would read two modules where Go reads none.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         words = line.split()
-        if len(words) != 3 or not words[2].startswith("h1:"):
+        if len(words) != 3 or not words[2].startswith("h1:") or "@" in words[0] + words[1]:
             raise FormatError("not a line of go.sum", where=f"{where}:{number}", got=repr(line[:200]))
         module = Module(path=words[0], version=words[1])
         if module.version.endswith("/go.mod"):

@@ -109,7 +109,7 @@ def _report(tree: Tree, roots: list[str], ignored: int, found: FoundImage) -> Ex
                 if name == PROGRAMS:
                     _check_program(node, shown, found.platform, found.archive)
                 files.append(ExtractedFile(path=shown, digest=node.digest, size=node.size, mode=node.mode))
-        if name == PROGRAMS and not root.children:
+        if name == PROGRAMS and next(_walk(root, ()), None) is None:
             raise FormatError("the image has no /bin", where=found.archive, got=found.reference)
     return ExtractReport(files=tuple(sorted(files)), links=tuple(sorted(links)), ignored=ignored)
 

@@ -182,3 +182,11 @@ def test_what_is_no_go_mod_is_refused(data: bytes) -> None:
 def test_what_go_did_not_say_of_downloads_is_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
         parse_downloads(data)
+
+
+@pytest.mark.parametrize(
+    "text", ["a.b/c v1 h1:x\x0cd.e/f v2 h1:y\n", "a@b v1 h1:x\n", "a v1@v2 h1:x\n", "\n", "a v1 h1:x\n\n"]
+)
+def test_a_go_sum_that_go_would_read_otherwise_is_refused(text: str) -> None:
+    with pytest.raises(FormatError):
+        parse_sums(text, "go.sum")
