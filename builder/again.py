@@ -41,7 +41,7 @@ def check_again(
         different = list(differences(plan, first, second))
         if not different:
             (folder / "bundle").mkdir()
-            spec = bundle_spec(sources, platform, second)
+            spec = bundle_spec(sources, platform, plan, second)
             again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs).document
             different = [] if index.encode(again) == index.encode(document) else [index.INDEX_NAME]
     if different:

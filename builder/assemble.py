@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.describe.receipts import BuildFacts
 from builder.store import Store
 from bundles import index
 from bundles.datakey import data_key
@@ -54,6 +55,7 @@ class BundleSpec:
     runtime: BuiltImage
     archives: Mapping[str, tuple[BuiltImage, ...]]
     charts: tuple[Chart, ...]
+    facts: BuildFacts
     expires: int | None = None
 
     @property
@@ -119,7 +121,8 @@ def write_bundle(
     linked = {plan.path: done for plan in archives if known and (done := known(plan, folder)) is not None}
     written = [linked.get(plan.path) or _write_archive(plan, folder, store, workers) for plan in archives]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
-    document = describe(spec, list(zip(archives, written, strict=True)), lists)
+    described = _write_described(spec, archives, written, lists, folder)
+    document = describe(spec, list(zip(archives, written, strict=True)), [*lists, *described])
     digest = write_atomic(folder / index.INDEX_NAME, index.encode(document))
     write_atomic(folder / index.sums_name(document.platform), sums_text(document, digest).encode())
     if not lists:
@@ -187,6 +190,26 @@ def _write_list(plan: ArchivePlan, folder: Path, platform: Platform) -> File:
     path = f"lists/{plan.name}.{platform.dashed}.txt"
     data = "".join(f"{image.reference.name}\n" for image in plan.images).encode()
     return File(path=path, size=len(data), sha256=write_atomic(folder / path, data))
+
+
+def _write_described(
+    spec: BundleSpec,
+    archives: Sequence[ArchivePlan],
+    written: Sequence[WrittenArchive],
+    lists: Sequence[File],
+    folder: Path,
+) -> list[File]:
+    """SBOMs and provenance: about all that was written so far, and the charts in it."""
+    from builder.describe import documents  # an unchanged bundle is not described again
+
+    files = {plan.path: done.sha256 for plan, done in zip(archives, written, strict=True)}
+    files |= {file.path: file.sha256 for file in lists}
+    files |= {f"charts/{chart.name}-{chart.version}.tgz": chart.sha256 for chart in spec.charts}
+    images = [(image.reference, image.digest) for plan in archives for image in plan.images]
+    written_now = documents.describe(spec.facts, spec.folder_name, images, files)
+    return [
+        File(path=path, size=len(data), sha256=write_atomic(folder / path, data)) for path, data in written_now.items()
+    ]
 
 
 def _frames(images: Iterable[BuiltImage]) -> dict[Digest, tuple[tuple[int, int], ...]]:

@@ -81,6 +81,7 @@ def spec_identity(spec: BundleSpec) -> Digest:
             for name, images in spec.archives.items()
         ],
         "charts": [[chart.name, chart.version, str(chart.sha256)] for chart in spec.charts],
+        "described": str(spec.facts.identity()),
     }
     return Digest.of(jsontext.encode_canonical(document))
 

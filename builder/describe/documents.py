@@ -21,7 +21,9 @@ def describe(
         images: reference and digest of the manifest of each.
         files: what the bundle holds beside these documents: path (or name of a chart's archive) -> digest.
     """
-    bill = make_bill(facts, name, images)
+    named = list(images)
+    bill = make_bill(facts, name, named)
     sboms = {SPDX_FILE: spdx.document(bill), CYCLONEDX_FILE: cyclonedx.document(bill)}
     every = {**files, **{path: Digest.of(data) for path, data in sboms.items()}}
+    every |= {reference.name: digest for reference, digest in named}
     return {**sboms, PROVENANCE_FILE: provenance.document(facts, bill, provenance.subjects(every.items()))}

@@ -6,6 +6,7 @@ licences were read by people and are known by the digest of their words. Nothing
 text: what is not known stays unknown, and documents say NOASSERTION.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ def recognised(text: str) -> str:
     if read := READ.get(hashlib.sha256(found.encode()).hexdigest()):
         return read
     body = _without(found, HEADINGS)
-    for expression, patterns in _PATTERNS.items():
+    for expression, patterns in _patterns().items():
         if any(pattern.fullmatch(f"{body} ") for pattern in patterns):
             return expression
     return _LONG.get(hashlib.sha256(_without(found, NOTICES).encode()).hexdigest(), "")
@@ -90,10 +91,14 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("".join(out))
 
 
-_PATTERNS: Final = {
-    expression: tuple(_pattern(body) for body in bodies if not body.startswith("sha256:"))
-    for expression, bodies in BODIES.items()
-}
+@functools.cache
+def _patterns() -> dict[str, tuple[re.Pattern[str], ...]]:
+    return {
+        expression: tuple(_pattern(body) for body in bodies if not body.startswith("sha256:"))
+        for expression, bodies in BODIES.items()
+    }
+
+
 _LONG: Final = {
     body.removeprefix("sha256:"): expression
     for expression, bodies in BODIES.items()

@@ -15,6 +15,8 @@ _DEBIAN_VERSION = re.compile(r"(?:\d+:)?\d[A-Za-z0-9.+~-]*")
 def module(path: str, version: str, *, h1: str = "", replaces: str = "", licence: str = "") -> Part:
     """A Go module as a program carries it; one that was replaced by a folder has the folder's path and no version."""
     local = path.startswith((".", "/"))
+    if replaces.partition("@")[0] == path:
+        replaces = ""  # go.mod chose another version of the same module: nothing foreign came in
     if local and replaces:
         path, _, version = replaces.partition("@")
         replaces = f"{replaces} (by a folder)"
@@ -91,7 +93,7 @@ def chart(name: str, version: str, archive: Digest, licence: str) -> Part:
         kind=Kind.CHART,
         name=name,
         version=version,
-        purl=purl.helm(name, version),
+        purl=purl.generic(name, version, archive),
         licence=licence,
         sha256=archive,
     )

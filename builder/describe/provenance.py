@@ -1,8 +1,8 @@
 """Where a bundle comes from: an in-toto Statement v1 with a SLSA v1 provenance predicate. Pure and deterministic.
 
-Its subjects are all files of the bundle but bundle.json, which lists this one, and itself; so whoever trusts it can
-check every archive, and bundle.json is signed beside it. No times and no names of the machine: who builds the same
-lock with the same tools has the same statement.
+Its subjects are all files of the bundle but bundle.json, which lists this one, and itself; and what archives hold: the
+images by their manifests, the charts by their packages. bundle.json is signed beside it. No times and no names of the
+machine: who builds the same lock with the same tools has the same statement.
 """
 
 import base64
@@ -28,7 +28,7 @@ BUILDER: Final = f"{HOME}/builder/v1"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """A file of the bundle by its path, or a chart in it by its archive's name."""
+    """A file of the bundle by its path, an image by its reference, or a chart by the name of its package."""
 
     name: str
     sha256: Digest

@@ -12,7 +12,11 @@ _DEBIAN: Final = {"bullseye": "debian-11", "bookworm": "debian-12", "trixie": "d
 
 
 def golang(path: str, version: str = "") -> str:
-    """A Go module; its path keeps its capitals: `github.com/Azure/x` is another module than `github.com/azure/x`."""
+    """A Go module.
+
+    The path keeps its capitals, as in all scanners: to Go, `github.com/Azure/x` is not `github.com/azure/x`. Readers
+    that follow the specification to the letter make small letters of it.
+    """
     return _purl("golang", path.split("/"), version)
 
 
@@ -29,14 +33,9 @@ def image(reference: Reference, digest: Digest, architecture: str) -> str:
     return _purl("oci", [reference.repository.rpartition("/")[2]], str(digest), qualifiers)
 
 
-def helm(name: str, version: str) -> str:
-    """A Helm chart."""
-    return _purl("helm", [name], version)
-
-
-def generic(name: str, version: str) -> str:
-    """Something that no package manager knows."""
-    return _purl("generic", [name], version)
+def generic(name: str, version: str, digest: Digest | None = None) -> str:
+    """Something that no package manager of the specification knows, a chart for example; by the digest of its file."""
+    return _purl("generic", [name], version, {"checksum": str(digest) if digest else ""})
 
 
 def quote(text: str, safe: str = _SAFE) -> str:

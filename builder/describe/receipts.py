@@ -25,6 +25,11 @@ def licences_name(component: str) -> str:
     return f"licences {component}"
 
 
+def component_of(step: str) -> str:
+    """A step's name -> the component whose sources it reads: `component runc`, `licences runc` -> `runc`."""
+    return step.removeprefix("component ").removeprefix("licences ")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildFacts:
     """`lock_digest` is that of lock.yaml; `ids`, `steps` and `receipts` by step name; `sealift` is our version."""

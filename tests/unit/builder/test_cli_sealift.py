@@ -75,7 +75,7 @@ def test_diff_of_a_bundle_with_itself(bundle: Path) -> None:
 def test_plan_and_why(bundle: Path) -> None:
     recipe, store = bundle.parents[1] / "recipe", bundle.parents[1] / "store"
     planned = json.loads(sealift("plan", recipe, "--store", store, "--json").stdout)
-    assert all(step["cached"] for step in planned["steps"]) and len(planned["steps"]) == 7
+    assert all(step["cached"] for step in planned["steps"]) and len(planned["steps"]) == 9
     said = sealift("why", recipe, "tool").stdout
     assert "layer 1 of image rke2-runtime" in said
     assert sealift("why", recipe, "nothing-like-it").returncode == 1
