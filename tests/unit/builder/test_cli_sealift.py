@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundles.signing.keys import generate
+from tests.support import policies
 from tests.support.recipes import tiny_recipe
 
 SEALIFT = Path(sys.executable).parent / "sealift"
@@ -40,7 +41,8 @@ def test_verify_without_a_word_about_trust_exits_3(bundle: Path) -> None:
 
 @pytest.mark.parametrize("flag", ["--key", "--policy"])
 def test_a_bundle_without_signature_is_refused_for_trust(bundle: Path, tmp_path: Path, flag: str) -> None:
-    (tmp_path / "trust").write_bytes(generate("ed25519").public.pem)
+    pem = generate("ed25519").public.pem
+    (tmp_path / "trust").write_bytes(pem if flag == "--key" else policies.encode(policies.document()))
     done = sealift("verify", bundle, flag, tmp_path / "trust")
     assert done.returncode == 3 and "not signed" in done.stderr
 
