@@ -30,7 +30,7 @@ from builder.space import check_space, estimate
 from builder.steps.image import CONFIG, MANIFEST
 from builder.steps.layer import framed_layer, layer_name
 from builder.steps.tools import c_packages, host_tools
-from builder.store import Store, remove_tree
+from builder.store import Store
 from builder.summary import plan_lines, summary_lines
 from bundles.digest import Digest
 from bundles.errors import MissingError, SealiftError
@@ -220,10 +220,9 @@ def _refuse_other_machine(platform: Platform, host: Platform) -> None:
 
 
 def _tidy(store: Store) -> None:
-    """Work that killed builds left in `tmp/` goes, unless another build is at work."""
+    """Work that killed builds left goes, unless another build is at work."""
     with contextlib.suppress(SealiftError), store.lock(exclusive=True, wait=False):
-        for left in (store.root / "tmp").iterdir():
-            remove_tree(left)
+        store.tidy()
 
 
 def _sandbox(options: BuildOptions) -> Sandbox:

@@ -18,10 +18,9 @@ from bundles.talk import Progress, human_bytes
 from bundles.trust import Trust
 from bundles.verify import BundleReport, verify_bundle
 from runtime import admitted
-from runtime.admitted import Admitted
+from runtime.admission import admit
 from runtime.exclusive import exclusive
 from runtime.folders import FOLDER_MODE, ensure_folder, fresh_folder, remove, replace_folder, sweep
-from runtime.images import FileId, ImagesPlan, apply_images, file_id, plan_images, present_files
 from runtime.layout import NodeLayout
 from runtime.offer import Offer, read_offer
 
@@ -76,9 +75,7 @@ def stage(
         keeper = _Keeper(layout, trust, platform, None if trust.insecure else now, progress, say)
         copied = keeper.keep(offer, kept)
         record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest)
-        plan = _place(offer, kept, layout, before)
-        if before != record:
-            admitted.write(layout.admitted, record)
+        plan = admit(record, layout, before)
     return StageReport(
         bundle=offer.name,
         folder=kept,
@@ -166,26 +163,6 @@ class _Keeper:
                 want=human_bytes(offer.size + _MARGIN),
                 hint=f"kept bundles that are not in use may be removed from {self.layout.bundles}",
             )
-
-
-def _place(offer: Offer, kept: Path, layout: NodeLayout, before: Admitted | None) -> ImagesPlan:
-    """Links the bundle's archives into agent/images and takes the others of ours out."""
-    sources = {Path(archive.path).name: kept / archive.path for archive in offer.index.archives}
-    plan = plan_images(
-        wanted={name: file_id(path) for name, path in sources.items()},
-        present=present_files(layout.images),
-        kept=_kept_archives(layout),
-        admitted={archive.name for archive in before.archives} if before else set(),
-        where=layout.images,
-    )
-    apply_images(plan, sources, layout)
-    return plan
-
-
-def _kept_archives(layout: NodeLayout) -> frozenset[FileId]:
-    with os_errors(layout.bundles):
-        folders = [folder / "images" for folder in layout.bundles.iterdir()]
-    return frozenset(file for folder in folders for file in present_files(folder).values())
 
 
 def _settle(folder: Path) -> None:
