@@ -22,6 +22,7 @@ from tests.fuzz.model import Target
 ROOT: Final = Path(__file__).resolve().parents[2]
 OUT: Final = ROOT / "out" / "fuzz"
 TARGETS: Final = "tests.fuzz.targets"
+MEMORY: Final = Path("/dev/shm")  # files that live for a millisecond need no disk
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,7 +70,7 @@ def _fuzz(module: str, seconds: int, out: Path, keep: bool) -> report.Result:
     (home / "corpus").mkdir(exist_ok=True)
     learned = any((home / "corpus").iterdir())
     _write_seeds(home / "seeds", aim)
-    with tempfile.TemporaryDirectory(prefix="sealift-fuzz-", dir="/dev/shm") as scratch:
+    with tempfile.TemporaryDirectory(prefix="sealift-fuzz-", dir=MEMORY if MEMORY.is_dir() else None) as scratch:
         run = work.Work(module=module, packages=aim.packages, home=home, scratch=Path(scratch))
         log, code = work.run(run, seconds)
     if not keep:
