@@ -70,8 +70,9 @@ class Reference:
 
     @property
     def familiar(self) -> str:
-        """The short form RKE2 bakes in: without docker.io."""
-        prefix = "" if self.domain == DEFAULT_DOMAIN else f"{self.domain}/"
+        """The short form RKE2 bakes in: without docker.io, unless the rest alone would name another registry."""
+        short = _split_domain(self.repository) == (self.domain, self.repository)
+        prefix = "" if short else f"{self.domain}/"
         return f"{prefix}{self.repository}{self._suffix}"
 
     def __str__(self) -> str:
