@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.assemble import BundleSpec, WrittenBundle, write_bundle
+from builder.assemble import BundleSpec, write_bundle
 from builder.delivered import read_delivered, write_delivered
 from builder.errors import RecipeError
 from builder.recipe.model import Recipe
@@ -25,10 +25,12 @@ from bundles.exchange import exchange
 from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, make_folders, os_errors
 from bundles.index import BundleIndex
 from bundles.platform import Platform
+from bundles.seen import Seen
 from bundles.trust import Trust
 
 if TYPE_CHECKING:
     from builder.build import BuildOptions
+    from bundles.verify import BundleReport
 
 _VERSION = 1  # of what a spec's identity covers: raised when archives or lists are written differently
 
@@ -58,10 +60,10 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
         fresh.chmod(0o755)
         options.talk.say("writing the archives")
         bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link)
-        _check(fresh, bundle, options)
+        report = _check(fresh, Seen(archives=bundle.linked, layers=delivered.layers), options)
         fsync_tree(fresh)
         written = _place(fresh, target, parent, bundle.document, options)
-    write_delivered(options.store, target, identity, bundle.archives)
+    write_delivered(options.store, delivered, identity, bundle, report)
     return target, bundle.document, written
 
 
@@ -86,18 +88,12 @@ def spec_identity(spec: BundleSpec) -> Digest:
     return Digest.of(jsontext.encode_canonical(document))
 
 
-def _check(fresh: Path, bundle: WrittenBundle, options: "BuildOptions") -> None:
-    """Nothing gets its name that our own reader would refuse; it read the archives that were linked when they were
-    written."""
+def _check(fresh: Path, seen: Seen, options: "BuildOptions") -> "BundleReport":
+    """Nothing gets its name that our own reader would refuse."""
     from bundles.verify import verify_bundle
 
-    verify_bundle(
-        fresh,
-        Trust(kind="insecure"),
-        progress=options.talk.bytes,
-        workers=max(1, options.jobs),
-        unread=bundle.linked,
-    )
+    trust = Trust(kind="insecure")
+    return verify_bundle(fresh, trust, progress=options.talk.bytes, workers=max(1, options.jobs), seen=seen)
 
 
 def _place(fresh: Path, target: Path, parent: Path, document: BundleIndex, options: "BuildOptions") -> bool:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from bundles.reference import Reference
 from bundles.region import Region
 from bundles.sealed.report import ArchiveReport
 from bundles.sealed.verify import Wanted, verify_region
+from bundles.seen import Seen
 from bundles.signing.envelope import MAX_STATEMENT
 from bundles.signing.names import is_attestation, is_index_signature, is_signature
 from bundles.source import BundleSource, open_source
@@ -62,7 +63,7 @@ def verify_bundle(
     decide: Decide | None = None,
     stage_to: Path | None = None,
     workers: int = 2,
-    unread: Collection[str] = (),
+    seen: Seen | None = None,
 ) -> BundleReport:
     """Checks a bundle in the order of bundle-format 6, naming the first thing that fails.
 
@@ -77,8 +78,7 @@ def verify_bundle(
         stage_to: an empty folder on the target filesystem: every byte is copied while it is checked, files and folders
             are fsynced; the caller renames it. After an error what it holds is to be thrown away.
         workers: threads that hash and decompress.
-        unread: paths of archives whose bytes the caller answers for (the builder, for those that it verified when it
-            wrote them and that nobody touched since); they are held to their place and size, and not reported.
+        seen: what the caller knows from reading it before. Archives of it are not reported.
 
     Raises TrustError (signature, sequence, expiry), FormatError, MissingError, or SealiftError for a full disk.
     """
@@ -92,7 +92,7 @@ def verify_bundle(
         check_index(document, where=f"{source.where}: {index.INDEX_NAME}")
         stage = _Stage(stage_to)
         talk = progress or SilentProgress()
-        reader = _Reader(source, document, data, signatures, talk, stage, quick, workers, frozenset(unread))
+        reader = _Reader(source, document, data, signatures, talk, stage, quick, workers, seen or Seen())
         archives = reader.check()
     return BundleReport(
         where=source.where,
@@ -187,7 +187,7 @@ class _Reader:
     stage: _Stage
     quick: bool
     workers: int
-    unread: frozenset[str]
+    seen: Seen
 
     def check(self) -> tuple[ArchiveReport, ...]:
         """Reports of the archives; raises for the first file that is not as listed."""
@@ -251,12 +251,13 @@ class _Reader:
             images=[image for image in self.document.images if image.archive == archive.path],
             runtime=Reference.parse(self.document.runtime.reference),
             mtime=self.document.created,
+            seen=self.seen.layers,
         )
         with self.source.open(archive.path) as original:
             if original.size != archive.size:
                 got, want = f"{original.size} bytes", f"{archive.size} bytes"
                 raise FormatError("another size than bundle.json says", where=original.where, got=got, want=want)
-            if archive.path in self.unread:
+            if archive.path in self.seen.archives:
                 return None
             with self.stage.copying(original, archive.path) as region:
                 self.progress.begin(f"checking {archive.path.rpartition('/')[2]}", region.size)

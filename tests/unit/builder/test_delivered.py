@@ -1,5 +1,6 @@
 """What is delivered again is written again only where it changed, and what somebody touched is not trusted."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from builder.build import BuildOptions, Built, build
 from builder.progress import SilentTalk
 from builder.store import Store
+from bundles.errors import FormatError
 from bundles.platform import Platform
 from bundles.trust import Trust
 from bundles.verify import verify_bundle
@@ -81,6 +83,25 @@ def test_an_archive_in_another_files_place_is_written_anew(recipe: Path, tmp_pat
     (tmp_path / "other").replace(folder / CORE)
     change_notes(recipe)
     run(recipe, tmp_path, replace=True)
+    verify_bundle(folder, Trust(kind="insecure"))
+
+
+def test_a_blob_damaged_in_the_store_is_not_delivered_although_its_layer_was_read_before(
+    recipe: Path, tmp_path: Path
+) -> None:
+    folder = run(recipe, tmp_path).folder
+    want = (folder / "bundle.json").read_bytes()
+    facts = [json.loads(path.read_bytes())["facts"] for path in (tmp_path / "store/steps").iterdir()]
+    parts = [part for fact in facts if "layer" in fact for part in fact["layer"]["parts"]]
+    for digest, _, _ in parts:
+        blob = tmp_path / "store/blobs/sha256" / digest.removeprefix("sha256:")
+        blob.chmod(0o644)
+        blob.write_bytes(bytes(blob.stat().st_size))
+    for name in (RUNTIME, CORE):
+        os.utime(folder / name)
+    with pytest.raises(FormatError):
+        run(recipe, tmp_path, replace=True)
+    assert (folder / "bundle.json").read_bytes() == want
     verify_bundle(folder, Trust(kind="insecure"))
 
 
