@@ -33,6 +33,19 @@ def test_the_last_line_of_build_is_the_bundles_folder(bundle: Path) -> None:
     assert (bundle / "bundle.json").is_file()
 
 
+def test_build_signs_what_it_built_and_reads_the_key_first(bundle: Path, tmp_path: Path) -> None:
+    recipe, store = bundle.parents[1] / "recipe", bundle.parents[1] / "store"
+    (tmp_path / "pass").write_text("pw")
+    (tmp_path / "wrong").write_text("wrong")
+    assert sealift("keygen", tmp_path / "k", "--password-file", tmp_path / "pass").returncode == 0
+    words: list[str | Path] = ["build", recipe, "--store", store, "--progress", "none", "--sign", tmp_path / "k.key"]
+    done = sealift(*words, "--output", tmp_path / "none", "--password-file", tmp_path / "wrong")
+    assert done.returncode == 1 and not (tmp_path / "none").exists()
+    done = sealift(*words, "--output", tmp_path / "out", "--password-file", tmp_path / "pass")
+    assert done.returncode == 0, done.stderr
+    assert sealift("verify", done.stdout.splitlines()[-1], "--key", tmp_path / "k.pub").returncode == 0
+
+
 def test_verify_without_a_word_about_trust_exits_3(bundle: Path) -> None:
     done = sealift("verify", bundle)
     assert (done.returncode, done.stdout) == (3, "")
