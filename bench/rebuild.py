@@ -51,12 +51,15 @@ class Rebuild:
         changed = read_recipe(recipe)
         lock = dataclasses.replace(read_lock(recipe), recipe=recipe_digest(changed))
         (recipe / "lock.yaml").write_text(format_lock(lock))
-        name = f"component {component}"
         plan = plan_build(read_sources(recipe), one_platform(changed), self.store, self._bench.environment)
-        before = self.store.receipt(self._plan.rows[name].id)
-        assert before is not None
-        outputs = {key: self._changed(output) for key, output in before.outputs.items()}
-        self.store.write_receipt(plan.rows[name].id, Receipt(outputs=outputs, facts=before.facts))
+        for kind in ("component", "licences"):  # what looks at sources
+            name = f"{kind} {component}"
+            before = self.store.receipt(self._plan.rows[name].id)
+            assert before is not None
+            outputs = {
+                key: self._changed(output) if kind == "component" else output for key, output in before.outputs.items()
+            }
+            self.store.write_receipt(plan.rows[name].id, Receipt(outputs=outputs, facts=before.facts))
         return recipe
 
     def programs(self, component: str) -> list[Path]:
