@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundles.errors import FormatError, MissingError, SealiftError
+from bundles.errors import FormatError, MissingError, SealiftError, TrustError
 from bundles.files import fsync_tree, os_errors
 from bundles.platform import Platform
 from bundles.talk import Progress, human_bytes
@@ -23,6 +23,7 @@ from runtime.exclusive import exclusive
 from runtime.folders import FOLDER_MODE, ensure_folder, fresh_folder, remove, replace_folder, sweep
 from runtime.layout import NodeLayout
 from runtime.offer import Offer, read_offer
+from runtime.trusting.gate import Gate
 
 Say = Callable[[str], None]
 _MARGIN = 64 << 20  # bytes that stay free: folders, the journal, a node that is running
@@ -47,7 +48,15 @@ class StageReport:
 
 
 def stage(
-    source: Path, layout: NodeLayout, trust: Trust, *, platform: Platform, now: int, progress: Progress, say: Say
+    source: Path,
+    layout: NodeLayout,
+    trust: Trust,
+    *,
+    platform: Platform,
+    now: int,
+    progress: Progress,
+    say: Say,
+    gate: Gate | None = None,
 ) -> StageReport:
     """Admits the bundle at `source` (folder or `.sealift` file) to the node.
 
@@ -59,10 +68,12 @@ def stage(
         now: seconds since the epoch, for the expiry of bundles whose signature counts.
         progress: told of bytes checked.
         say: takes one line of talk at a time.
+        gate: of the command line, with the same trust: the node's own memory decides too, and every decision is logged.
 
     Raises TrustError; FormatError for damage and for other platforms; SealiftError for another bundle of this name,
     somebody else's file in agent/images, no space, and what the filesystem refuses.
     """
+    gate = gate or Gate(layout, trust, "stage", now, say)
     offer = read_offer(source, trust)
     _refuse_platform(offer, platform)
     with exclusive(layout, say):
@@ -72,9 +83,10 @@ def stage(
         before = admitted.read(layout.admitted)
         _refuse_other_filesystem(layout)
         kept = layout.bundles / offer.name
-        keeper = _Keeper(layout, trust, platform, None if trust.insecure else now, progress, say)
+        keeper = _Keeper(layout, gate, platform, progress, say)
         copied = keeper.keep(offer, kept)
-        record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest)
+        decided = gate.admit(offer.index, offer.decision, before)
+        record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest, decided=decided)
         plan = admit(record, layout, before)
     return StageReport(
         bundle=offer.name,
@@ -93,9 +105,8 @@ class _Keeper:
     """Gets a verified bundle under its name in DATA/sealift/bundles."""
 
     layout: NodeLayout
-    trust: Trust
+    gate: Gate
     platform: Platform
-    now: int | None
     progress: Progress
     say: Say
 
@@ -118,7 +129,7 @@ class _Keeper:
 
     def _kept_offer(self, kept: Path) -> Offer | None:
         try:
-            return read_offer(kept, self.trust)
+            return read_offer(kept, Trust(kind="insecure"))  # its name and digest are asked for, nothing else
         except (FormatError, MissingError):
             return None  # damaged: `_holds` says how
 
@@ -126,10 +137,11 @@ class _Keeper:
         """Whether the kept copy is whole; a damaged one is no error while there is another copy to take."""
         try:
             self._verify(kept)
-        except (FormatError, MissingError) as exc:
+        except (FormatError, MissingError, TrustError) as exc:
             if offer.source.resolve() == kept.resolve():
                 raise
-            self.say(f"warning: the kept copy is damaged and is replaced: {exc}")
+            what = "lacks signatures" if isinstance(exc, TrustError) else "is damaged"
+            self.say(f"warning: the kept copy {what} and is replaced: {exc}")
             return False
         return True
 
@@ -148,8 +160,15 @@ class _Keeper:
             raise
 
     def _verify(self, path: Path, stage_to: Path | None = None) -> BundleReport:
+        gate = self.gate
         return verify_bundle(
-            path, self.trust, progress=self.progress, platform=self.platform, now=self.now, stage_to=stage_to
+            path,
+            gate.trust,
+            progress=self.progress,
+            platform=self.platform,
+            now=gate.time,
+            decide=gate.decide,
+            stage_to=stage_to,
         )
 
     def _refuse_full(self, offer: Offer) -> None:

@@ -52,6 +52,7 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
+EXPIRED: Final = "the bundle has expired"
 NOTHING_AGAINST: Final = Verdict(refusals=(), warnings=())
 
 
@@ -135,4 +136,4 @@ def _refusals(
 def expired(expires: int, now: int) -> Refusal:
     """A bundle that has expired."""
     hint = "get a newer release, or set the clock if it is wrong"
-    return Refusal(message="the bundle has expired", got=f"at {expires}", want=f"> {now}", hint=hint, override=True)
+    return Refusal(message=EXPIRED, got=f"at {expires}", want=f"> {now}", hint=hint, override=True)
