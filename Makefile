@@ -12,7 +12,7 @@ export SETUP MINUTES
 sealift = $(VENV)/bin/sealift
 minutes = scripts/minutes.sh
 
-.PHONY: bundle boot test check bench generate clean
+.PHONY: bundle boot test fuzz check bench generate clean
 
 bundle: $(VENV)/.installed
 	@scripts/doctor.sh $(sealift) $(RECIPE)
@@ -29,6 +29,14 @@ test: $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory bundle RECIPE=recipes/hello
 	@$(MAKE) --no-print-directory bundle RECIPE=recipes/rke2-v1.34
 	@$(minutes) "tests" $(VENV)/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
+	@$(if $(TESTS),,$(minutes) "fuzz" $(VENV)/bin/python -m tests.fuzz.run --seconds 60)
+
+# The long way: more examples of every property, then SECONDS for each target (TARGETS="tar json": these alone), which
+# goes on where the last run ended. What is found stays in out/fuzz.
+fuzz: SECONDS ?= 600
+fuzz: $(VENV)/.installed-test
+	@$(minutes) "properties" $(VENV)/bin/python -m pytest -q -n 2 --hypothesis-profile=fuzz tests/fuzz
+	@$(minutes) "fuzz" $(VENV)/bin/python -m tests.fuzz.run --keep --seconds $(SECONDS) $(TARGETS)
 
 # Formatting, lint and types.
 check: $(VENV)/.installed-test
@@ -55,7 +63,9 @@ $(VENV)/.installed: pyproject.toml scripts/constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml scripts/constraints.txt | $(VENV)/bin/python
-	@$(minutes) "install for tests" $(VENV)/bin/pip install --quiet -c scripts/constraints.txt -e ".[test]"
+	@$(minutes) "install for tests" $(VENV)/bin/pip install --quiet -c scripts/constraints.txt -e ".[test,fuzz]" || \
+	  { echo "make: if it is atheris (fuzzing): it has wheels for CPython 3.11 to 3.13 on Linux; name one with PYTHON=" >&2; \
+	    exit 1; }
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -32,6 +32,8 @@ class Figure:
 class Sample:
     """One run of a command: wall and CPU time in seconds (children it waited for included), peak memory in bytes.
 
+    `written_bytes`: pages of files that it dirtied, as the kernel counts them on filesystems of a disk.
+
     The peak is the largest resident set of the process or of one of the children it waited for, as wait4(2) tells it.
     It cannot be below the resident set of the bench itself (about 30 MB): the kernel counts from fork(2) on.
     """
@@ -39,6 +41,7 @@ class Sample:
     seconds: float
     cpu_seconds: float
     peak_bytes: int
+    written_bytes: int = 0
 
 
 def fastest(samples: list[Sample]) -> Sample:

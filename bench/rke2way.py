@@ -3,7 +3,6 @@
 import gzip
 import json
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,9 @@ from bundles.sealed.layout import blob_name
 from bundles.sealed.read import OpenedImage, SealedArchive, SealedLayer, read_sealed
 
 LEVEL = 6  # of gzip, as images are pushed
+_PACK = """
+tar -C "$1" -cf - blobs index.json oci-layout manifest.json | zstd -q -T0 -16 --long=25 -f -o "$2"
+"""
 Plain = dict[str, Any]
 
 
@@ -28,21 +30,25 @@ def release_archive(sealed: Sequence[Path], target: Path, *, gzip_levels: Mappin
     `gzip_levels`: file names of archives whose layers are worth less time.
     """
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        layout = Path(scratch)
-        blobs = layout / "blobs/sha256"
-        blobs.mkdir(parents=True)
-        described = [one for path in sealed for one in _images(path, blobs, (gzip_levels or {}).get(path.name, LEVEL))]
-        index = {"schemaVersion": 2, "manifests": [descriptor for descriptor, _ in described]}
-        (layout / "oci-layout").write_bytes(oci.LAYOUT_FILE)
-        (layout / "index.json").write_text(json.dumps(index))
-        (layout / "manifest.json").write_text(json.dumps([image for _, image in described]))
-        plain = layout / "images.tar"
-        with tarfile.open(plain, "w") as tar:
-            # docker save writes manifest.json last.
-            for name in ("blobs", "index.json", "oci-layout", "manifest.json"):
-                tar.add(layout / name, arcname=name)
-        subprocess.run(["zstd", "-q", "-T0", "-16", "--long=25", "-f", plain, "-o", target], check=True)
+        release_layout(sealed, Path(scratch), gzip_levels=gzip_levels)
+        subprocess.run(pack_command(Path(scratch), target), check=True)
     return target
+
+
+def release_layout(sealed: Sequence[Path], layout: Path, *, gzip_levels: Mapping[str, int] | None = None) -> None:
+    """All images of sealed archives -> an OCI layout of gzip layers in the empty folder `layout`."""
+    blobs = layout / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    described = [one for path in sealed for one in _images(path, blobs, (gzip_levels or {}).get(path.name, LEVEL))]
+    index = {"schemaVersion": 2, "manifests": [descriptor for descriptor, _ in described]}
+    (layout / "oci-layout").write_bytes(oci.LAYOUT_FILE)
+    (layout / "index.json").write_text(json.dumps(index))
+    (layout / "manifest.json").write_text(json.dumps([image for _, image in described]))
+
+
+def pack_command(layout: Path, target: Path) -> tuple[str | Path, ...]:
+    """The command that makes one `.tar.zst` of a layout; docker save writes manifest.json last."""
+    return ("sh", "-ec", _PACK, "sh", layout, target)
 
 
 def _images(path: Path, blobs: Path, level: int) -> Iterator[tuple[Plain, Plain]]:

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from bench.figures import boot, build
 from bench.model import Figure
 from bench.timing import Bench
 
 Measure = Callable[[Bench], Iterable[Figure]]
 
-MEASURES: Mapping[str, Measure] = {}
+MEASURES: Mapping[str, Measure] = {
+    "boot": boot.measure,
+    "build": build.measure,
+}

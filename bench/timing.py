@@ -55,4 +55,9 @@ class Bench:
                 raise BenchError(
                     f"{command} ended with {child.returncode}:\n{log.read().decode(errors='replace')[-4000:]}"
                 )
-        return Sample(seconds=seconds, cpu_seconds=usage.ru_utime + usage.ru_stime, peak_bytes=usage.ru_maxrss * 1024)
+        return Sample(
+            seconds=seconds,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            peak_bytes=usage.ru_maxrss * 1024,
+            written_bytes=usage.ru_oublock * 512,
+        )

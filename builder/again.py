@@ -41,8 +41,8 @@ def check_again(
         different = list(differences(plan, first, second))
         if not different:
             (folder / "bundle").mkdir()
-            spec = bundle_spec(sources, platform, second)
-            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs)
+            spec = bundle_spec(sources, platform, plan, second)
+            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs).document
             different = [] if index.encode(again) == index.encode(document) else [index.INDEX_NAME]
     if different:
         rows = "\n".join(f"  {row}" for row in different)

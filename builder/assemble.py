@@ -4,10 +4,11 @@ The folder is a temporary one; whoever calls this checks it with the strict read
 is pure and says what the folder will be called and hold; `write_bundle` writes it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.describe.receipts import BuildFacts
 from builder.store import Store
 from bundles import index
 from bundles.datakey import data_key
@@ -54,6 +55,7 @@ class BundleSpec:
     runtime: BuiltImage
     archives: Mapping[str, tuple[BuiltImage, ...]]
     charts: tuple[Chart, ...]
+    facts: BuildFacts
     expires: int | None = None
 
     @property
@@ -93,23 +95,44 @@ def plan_archives(spec: BundleSpec) -> tuple[ArchivePlan, ...]:
     )
 
 
-def write_bundle(spec: BundleSpec, folder: Path, store: Store, *, workers: int) -> BundleIndex:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenBundle:
+    """A bundle in its folder: its index, layout and sha256 of each archive by path, and which were only linked."""
+
+    document: BundleIndex
+    archives: Mapping[str, tuple[SealedLayout, Digest]]
+    linked: frozenset[str]
+
+
+Known = Callable[[ArchivePlan, Path], WrittenArchive | None]
+
+
+def write_bundle(
+    spec: BundleSpec, folder: Path, store: Store, *, workers: int, known: Known | None = None
+) -> WrittenBundle:
     """Writes the whole bundle into the empty `folder`; every byte of an archive is written once.
 
-    Raises SealiftError for a full disk, FormatError when the store holds damaged content.
+    `known` may put an archive into the folder itself, one that lies somewhere with the same bytes. Raises SealiftError
+    for a full disk, FormatError when the store holds damaged content.
     """
     archives = plan_archives(spec)
     for name in ("images", "lists"):
         _make_folder(folder / name)
-    written = [_write_archive(plan, folder, store, workers) for plan in archives]
+    linked = {plan.path: done for plan in archives if known and (done := known(plan, folder)) is not None}
+    written = [linked.get(plan.path) or _write_archive(plan, folder, store, workers) for plan in archives]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
-    document = describe(spec, list(zip(archives, written, strict=True)), lists)
+    described = _write_described(spec, archives, written, lists, folder)
+    document = describe(spec, list(zip(archives, written, strict=True)), [*lists, *described])
     digest = write_atomic(folder / index.INDEX_NAME, index.encode(document))
     write_atomic(folder / index.sums_name(document.platform), sums_text(document, digest).encode())
     if not lists:
         (folder / "lists").rmdir()
     fsync_directory(folder)
-    return document
+    return WrittenBundle(
+        document=document,
+        archives={plan.path: (plan.layout, done.sha256) for plan, done in zip(archives, written, strict=True)},
+        linked=frozenset(linked),
+    )
 
 
 def describe(
@@ -167,6 +190,26 @@ def _write_list(plan: ArchivePlan, folder: Path, platform: Platform) -> File:
     path = f"lists/{plan.name}.{platform.dashed}.txt"
     data = "".join(f"{image.reference.name}\n" for image in plan.images).encode()
     return File(path=path, size=len(data), sha256=write_atomic(folder / path, data))
+
+
+def _write_described(
+    spec: BundleSpec,
+    archives: Sequence[ArchivePlan],
+    written: Sequence[WrittenArchive],
+    lists: Sequence[File],
+    folder: Path,
+) -> list[File]:
+    """SBOMs and provenance: about all that was written so far, and the charts in it."""
+    from builder.describe import documents  # an unchanged bundle is not described again
+
+    files = {plan.path: done.sha256 for plan, done in zip(archives, written, strict=True)}
+    files |= {file.path: file.sha256 for file in lists}
+    files |= {f"charts/{chart.name}-{chart.version}.tgz": chart.sha256 for chart in spec.charts}
+    images = [(image.reference, image.digest) for plan in archives for image in plan.images]
+    written_now = documents.describe(spec.facts, spec.folder_name, images, files)
+    return [
+        File(path=path, size=len(data), sha256=write_atomic(folder / path, data)) for path, data in written_now.items()
+    ]
 
 
 def _frames(images: Iterable[BuiltImage]) -> dict[Digest, tuple[tuple[int, int], ...]]:

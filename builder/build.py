@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from builder.again import check_again
@@ -12,6 +13,7 @@ from builder.askers import Asker, askers, check_images
 from builder.assemble import BuiltImage, BundleSpec
 from builder.budget import check_budget
 from builder.deliver import deliver, refuse_other_content
+from builder.describe.receipts import BuildFacts, component_of
 from builder.errors import RecipeError
 from builder.lock.fresh import check_fresh
 from builder.lock.model import Lock
@@ -28,7 +30,7 @@ from builder.space import check_space, estimate
 from builder.steps.image import CONFIG, MANIFEST
 from builder.steps.layer import framed_layer, layer_name
 from builder.steps.tools import c_packages, host_tools
-from builder.store import Store, remove_tree
+from builder.store import Store
 from builder.summary import plan_lines, summary_lines
 from bundles.digest import Digest
 from bundles.errors import MissingError, SealiftError
@@ -97,7 +99,7 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
         _fetch(plan, sources, options)
         receipts, seconds = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, options)
         check_images(sources.recipe, receipts)
-        spec = bundle_spec(sources, platform, receipts)
+        spec = bundle_spec(sources, platform, plan, receipts)
         check_budget(spec, sources.recipe.budget, options.store)
         folder, index, written = deliver(spec, options)
         if options.check:
@@ -140,8 +142,8 @@ def _sizes(ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[s
     }
 
 
-def bundle_spec(sources: Sources, platform: Platform, receipts: Mapping[str, Receipt]) -> BundleSpec:
-    """Receipts by step name -> all that decides the bundle's bytes."""
+def bundle_spec(sources: Sources, platform: Platform, plan: Plan, receipts: Mapping[str, Receipt]) -> BundleSpec:
+    """A plan and its receipts by step name -> all that decides the bundle's bytes."""
     recipe, lock = sources.recipe, sources.lock
     asked = askers(recipe, receipts)
     images = {
@@ -173,6 +175,16 @@ def bundle_spec(sources: Sources, platform: Platform, receipts: Mapping[str, Rec
         runtime=images[recipe.runtime],
         archives={name: tuple(images[image] for image in names) for name, names in recipe.archives.items()},
         charts=tuple(charts),
+        facts=BuildFacts(
+            recipe=recipe,
+            lock=lock,
+            lock_digest=sources.digest,
+            platform=platform,
+            steps={job.step.name: job.step for job in plan.jobs},
+            ids={name: row.id for name, row in plan.rows.items()},
+            receipts=receipts,
+            sealift=version("sealift"),
+        ),
         expires=lock.epoch + recipe.expires_days * _DAY if recipe.expires_days else None,
     )
 
@@ -208,10 +220,9 @@ def _refuse_other_machine(platform: Platform, host: Platform) -> None:
 
 
 def _tidy(store: Store) -> None:
-    """Work that killed builds left in `tmp/` goes, unless another build is at work."""
+    """Work that killed builds left goes, unless another build is at work."""
     with contextlib.suppress(SealiftError), store.lock(exclusive=True, wait=False):
-        for left in (store.root / "tmp").iterdir():
-            remove_tree(left)
+        store.tidy()
 
 
 def _sandbox(options: BuildOptions) -> Sandbox:
@@ -225,7 +236,7 @@ def _sandbox(options: BuildOptions) -> Sandbox:
 
 def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
-    missing = {job.step.name.removeprefix("component ") for job in plan.missing}
+    missing = {component_of(job.step.name) for job in plan.missing}
     wanted = {each.component for each in sources.lock.inputs} & missing  # a Go module beside it wants a toolchain too
     if wanted:
         from builder.fetch import FetchOptions, fetch

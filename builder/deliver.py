@@ -1,8 +1,8 @@
 """A bundle gets its name: written to a temporary folder beside it, read back by the strict reader, renamed.
 
-A bundle that is there already and was not touched since it was delivered is kept as it is: its receipt holds the
-size, mtime and inode of every file. One whose content differs is never overwritten without `--replace`, because nodes
-key their data directories on its version.
+A bundle that is there already and was not touched since it was delivered is kept as it is (builder.delivered); so are
+the archives that have not changed of one that is replaced. One whose content differs is never overwritten without
+`--replace`, because nodes key their data directories on its version.
 """
 
 import contextlib
@@ -14,20 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.assemble import BundleSpec, write_bundle
+from builder.delivered import read_delivered, write_delivered
 from builder.errors import RecipeError
 from builder.recipe.model import Recipe
 from builder.store import remove_tree
 from bundles import index, jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
-from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, make_folders, os_errors, write_atomic
+from bundles.exchange import exchange
+from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, make_folders, os_errors
 from bundles.index import BundleIndex
 from bundles.platform import Platform
-from bundles.signing.names import is_signature
+from bundles.seen import Seen
 from bundles.trust import Trust
 
 if TYPE_CHECKING:
     from builder.build import BuildOptions
+    from bundles.verify import BundleReport
 
 _VERSION = 1  # of what a spec's identity covers: raised when archives or lists are written differently
 
@@ -45,8 +48,9 @@ def refuse_other_content(output: Path, recipe: Recipe, platform: Platform, lock:
 def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleIndex, bool]:
     """Spec -> folder, index, and whether it had to be written."""
     target = options.output / spec.folder_name
-    receipt = options.store.root / "bundles" / f"{spec_identity(spec).hex}.json"
-    kept = _untouched(target, receipt)
+    identity = spec_identity(spec)
+    delivered = read_delivered(options.store, target)
+    kept = _index_of(target) if delivered.holds(identity) else None
     if kept is not None:
         return target, kept, False
     make_folders(options.output)
@@ -55,12 +59,12 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
         fresh.mkdir(mode=0o755)
         fresh.chmod(0o755)
         options.talk.say("writing the archives")
-        document = write_bundle(spec, fresh, options.store, workers=options.jobs)
-        _check(fresh, options)
+        bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link)
+        report = _check(fresh, Seen(archives=bundle.linked, layers=delivered.layers), options)
         fsync_tree(fresh)
-        written = _place(fresh, target, parent, document, options)
-    _note(target, receipt)
-    return target, document, written
+        written = _place(fresh, target, parent, bundle.document, options)
+    write_delivered(options.store, delivered, identity, bundle, report)
+    return target, bundle.document, written
 
 
 def spec_identity(spec: BundleSpec) -> Digest:
@@ -79,15 +83,17 @@ def spec_identity(spec: BundleSpec) -> Digest:
             for name, images in spec.archives.items()
         ],
         "charts": [[chart.name, chart.version, str(chart.sha256)] for chart in spec.charts],
+        "described": str(spec.facts.identity()),
     }
     return Digest.of(jsontext.encode_canonical(document))
 
 
-def _check(fresh: Path, options: "BuildOptions") -> None:
+def _check(fresh: Path, seen: Seen, options: "BuildOptions") -> "BundleReport":
     """Nothing gets its name that our own reader would refuse."""
     from bundles.verify import verify_bundle
 
-    verify_bundle(fresh, Trust(kind="insecure"), progress=options.talk.bytes, workers=max(1, options.jobs))
+    trust = Trust(kind="insecure")
+    return verify_bundle(fresh, trust, progress=options.talk.bytes, workers=max(1, options.jobs), seen=seen)
 
 
 def _place(fresh: Path, target: Path, parent: Path, document: BundleIndex, options: "BuildOptions") -> bool:
@@ -99,8 +105,11 @@ def _place(fresh: Path, target: Path, parent: Path, document: BundleIndex, optio
                 raise _other_content(target, "other content", "the content just built")
             if same and _holds(target):
                 return False
-            os.rename(target, parent / "old")
-        os.rename(fresh, target)
+            if not exchange(fresh, target):
+                os.rename(target, parent / "old")
+                os.rename(fresh, target)
+        else:
+            os.rename(fresh, target)
         fsync_directory(target.parent)
     return True
 
@@ -160,31 +169,3 @@ def _remove_abandoned(folder: Path) -> None:
         return  # another build is writing there
     finally:
         os.close(fd)
-
-
-def _note(target: Path, receipt: Path) -> None:
-    """Remembers what was delivered: a receipt that is lost costs time, nothing else."""
-    make_folders(receipt.parent)
-    document = {"target": str(target.absolute()), "files": _stats(target)}
-    write_atomic(receipt, jsontext.encode_canonical(document))
-
-
-def _untouched(target: Path, receipt: Path) -> BundleIndex | None:
-    try:
-        known = jsontext.decode_plain(receipt.read_bytes(), where=receipt)
-    except (OSError, FormatError):
-        return None
-    if not target.is_dir() or known != {"target": str(target.absolute()), "files": _stats(target)}:
-        return None
-    return _index_of(target)
-
-
-def _stats(folder: Path) -> dict[str, list[int]]:
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        info = path.lstat()
-        if path.is_dir():
-            continue
-        if not is_signature(str(path.relative_to(folder))):
-            found[str(path.relative_to(folder))] = [info.st_size, info.st_mtime_ns, info.st_ino, info.st_mode]
-    return found

@@ -4,9 +4,11 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.describe.receipts import SANDBOX
 from builder.errors import StepError
 from builder.executor import Failure, Outcome, Task, ThreadExecutor
 from builder.lock.model import Lock
@@ -70,9 +72,15 @@ def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], store:
         if found is None:
             # A failed step can be run by hand where it failed, until the next build tidies up.
             with store.temp_folder("step", keep_after=(StepError,)) as folder:
-                found = job.run(context(folder))
+                within = context(folder)
+                found = _marked(job.run(within), within.sandbox)
             store.write_receipt(row.id, found)
         return found
+
+
+def _marked(found: Receipt, sandbox: Sandbox) -> Receipt:
+    """What was made where a network could be reached says so for ever: the provenance of a bundle tells it."""
+    return found if sandbox.isolated else replace(found, facts={**found.facts, SANDBOX: sandbox.name})
 
 
 @contextlib.contextmanager

@@ -1,10 +1,11 @@
 """Who signs: a key file, or a program that reaches a key which nobody can read (PKCS#11, KMS).
 
 The program's protocol: standard input is what is to be signed, `SEALIFT_SHA256` in its environment the sha256 of it in
-hex (for tokens that sign a digest); it prints the signature alone, raw or in base64: DER for ECDSA, 64 bytes for
-Ed25519. What it prints is verified with the public key before anything is written.
+hex (for tokens that sign a digest); it prints the signature: DER for ECDSA, 64 bytes for Ed25519, raw or in base64; or
+a sigstore bundle, as cosign 3 does. What it prints is verified with the public key before anything is written.
 """
 
+import contextlib
 import hashlib
 import shlex
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from builder.passphrase import VARIABLES
 from builder.process import run
 from bundles.errors import FormatError, SealiftError, TrustError, UsageError
 from bundles.files import os_errors
-from bundles.signing import blob
+from bundles.signing import blob, envelope
 from bundles.signing.keyfile import read_private_key
 from bundles.signing.keys import PrivateKey, PublicKey
 from bundles.signing.pem import MAX_PEM
@@ -72,9 +73,12 @@ class ProgramSigner:
 
 
 def _spellings(printed: bytes) -> list[bytes]:
-    if len(printed) > blob.MAX_SIG:
-        return []
-    try:
-        return [printed, blob.read_sig(printed, where="signer")]
-    except FormatError:
-        return [printed]
+    readers: tuple[Callable[[], bytes], ...] = (
+        lambda: blob.read_sig(printed, where="signer"),
+        lambda: envelope.read_message(printed, where="signer").signature,
+    )
+    found = [printed] if len(printed) <= blob.MAX_SIG else []
+    for read in readers:
+        with contextlib.suppress(FormatError):
+            found.append(read())
+    return found

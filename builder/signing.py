@@ -12,8 +12,10 @@ from typing import Any, Final
 from bundles import index, jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, SealiftError
-from bundles.files import write_atomic
+from bundles.files import os_errors, write_atomic
 from bundles.index import INDEX_NAME, BundleIndex
+from bundles.policy.model import MAX_POLICY
+from bundles.policy.model import parse as parse_policy
 from bundles.signing import blob, dsse, envelope, names, statement
 from bundles.signing.keys import Signer
 from bundles.signing.signed import holding
@@ -56,6 +58,32 @@ def sign_bundle(folder: Path, signer: Signer, *, progress: Progress, quick: bool
     for name, content in files.items():
         write_atomic(folder / name, content)
     return SignReport(index=report.index_digest, key=signer.public.id, files=tuple(files))
+
+
+def sign_policy(path: Path, signer: Signer) -> Digest:
+    """Checks the policy at `path` and writes the signer's signature beside it; returns the digest of what was signed.
+
+    PATH.sigstore.json for the first signer, PATH.KEY.sigstore.json for further ones. Raises FormatError and
+    ProblemsError for what is no policy: nobody finds out on the ship that nothing can read it.
+    """
+    with os_errors(path), path.open("rb") as file:
+        data = file.read(MAX_POLICY + 1)
+    parse_policy(data, where=path)
+    first, own = (
+        path.with_name(f"{path.name}.sigstore.json"),
+        path.with_name(f"{path.name}.{signer.public.short}.sigstore.json"),
+    )
+    target = first if not first.exists() or _is_of(first, signer) else own
+    signature = signer.sign(data)
+    signer.public.verify(signature, data, where=target)
+    write_atomic(target, envelope.write_message(signer.public, Digest.of(data), signature))
+    return Digest.of(data)
+
+
+def _is_of(path: Path, signer: Signer) -> bool:
+    with os_errors(path), path.open("rb") as file:
+        data = file.read(envelope.MAX_MESSAGE + 1)
+    return envelope.read_message(data, where=path).hint == signer.public.hint
 
 
 def _index_signatures(data: bytes, signer: Signer, slot: str | None) -> dict[str, bytes]:

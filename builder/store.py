@@ -27,7 +27,15 @@ from builder.plan.model import Output, Receipt
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError
-from bundles.files import HashingWriter, fsync_directory, make_folders, os_errors, write_atomic
+from bundles.files import (
+    HashingWriter,
+    fsync_directory,
+    make_folders,
+    os_errors,
+    remove_abandoned,
+    unflushed,
+    write_atomic,
+)
 
 CHUNK: Final = 1 << 20  # bytes
 _BLOB_MODE: Final = 0o444  # a step that opens an input for writing must fail, not change what others read
@@ -147,7 +155,7 @@ class Store:
         With `want`, other content raises FormatError and is not kept.
         """
         with self.temp_file() as (file, temp):
-            writer = HashingWriter(file)
+            writer = HashingWriter(file, self.root)
             yield writer
             if want is not None and writer.digest != want:
                 raise FormatError("content differs from its digest", got=writer.digest, want=want)
@@ -202,10 +210,11 @@ class Store:
             fd, name = tempfile.mkstemp(prefix="blob.", dir=self.root / "tmp")
         temp = Path(name)
         try:
-            with open(fd, "wb") as file, os_errors(self.root):
+            with unflushed(open(fd, "wb")) as file, os_errors(self.root):
                 yield file, temp
         finally:
-            temp.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what cannot be removed now is removed by the next build
+                temp.unlink()
 
     @contextlib.contextmanager
     def lock(self, name: str = "store", *, exclusive: bool = False, wait: bool = True) -> Iterator[None]:
@@ -233,6 +242,19 @@ class Store:
     def size(self) -> Mapping[str, int]:
         """Bytes on disk of each part: blobs, steps, frames, sources, go, logs, tmp."""
         return {name: _tree_size(self.root / name) for name in sorted({name.split("/")[0] for name in _FOLDERS})}
+
+    def tidy(self) -> None:
+        """Removes what killed processes left: everything in `tmp/`, and temporary files beside receipts and notes.
+
+        Call it only with the store to yourself.
+        """
+        with os_errors(self.root):
+            left = list((self.root / "tmp").iterdir())
+            folders = [path for path in (*self.root.iterdir(), self.sources / "verified") if path.is_dir()]
+        for path in left:
+            remove_tree(path)
+        for folder in folders:
+            remove_abandoned(folder)
 
     def collect(self, keep_steps: Collection[Digest], keep_blobs: Collection[Digest] = ()) -> Collected:
         """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name, all frames, logs, tmp.

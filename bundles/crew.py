@@ -70,7 +70,7 @@ class Crew(Generic[Job, Result]):
     def all(self, jobs: Sequence[Job], workers: int = WORKERS) -> list[Result]:
         """The results in the order of `jobs`; or the failure of the first job in that order that fails."""
         standing = _Standing(len(jobs), workers)
-        with ThreadPoolExecutor(workers) as helpers, ThreadPoolExecutor(workers) as threads:
+        with ThreadPoolExecutor(max(1, workers - 1)) as helpers, ThreadPoolExecutor(workers) as threads:
             try:
                 order = sorted(range(len(jobs)), key=lambda at: -self._weight(jobs[at]))
                 futures = {at: threads.submit(self._one, jobs[at], at, standing, helpers) for at in order}

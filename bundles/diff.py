@@ -12,6 +12,7 @@ from bundles import index
 from bundles.digest import Digest
 from bundles.errors import printable
 from bundles.index import BundleIndex
+from bundles.packages import listed, versions
 from bundles.source import open_source
 from bundles.talk import human_bytes
 
@@ -20,13 +21,16 @@ _FIELDS = ("name", "version", "flavour", "sequence", "created", "expires", "plat
 
 def diff(old: Path, new: Path) -> dict[str, Any]:
     """Two bundles (folders or `.sealift` files) -> JSON-able values; raises MissingError, FormatError."""
-    return compare(_read(old), _read(new))
+    (before, had), (after, has) = _read(old), _read(new)
+    return compare(before, after) | {"packages": _changes(versions(had), versions(has))}
 
 
-def _read(path: Path) -> BundleIndex:
+def _read(path: Path) -> tuple[BundleIndex, list[dict[str, str]]]:
+    """The index, and the SBOM's packages; none of a bundle without SBOM."""
     with open_source(path) as source:
         data, _ = source.envelope()
-        return index.decode(data, where=f"{source.where}: {index.INDEX_NAME}")
+        document = index.decode(data, where=f"{source.where}: {index.INDEX_NAME}")
+        return document, listed(source, document) or []
 
 
 def compare(old: BundleIndex, new: BundleIndex) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def render(found: dict[str, Any]) -> str:
 def _lines(found: dict[str, Any]) -> Iterable[str]:
     for name, (before, after) in found["fields"].items():
         yield f"  {name}: {before} -> {after}"
-    for kind in ("images", "charts", "files"):
+    for kind in ("images", "charts", "packages", "files"):
         changes = found[kind]
         yield from (f"+ {kind[:-1]} {name}  {value}" for name, value in changes["added"].items())
         yield from (f"- {kind[:-1]} {name}  {value}" for name, value in changes["removed"].items())

@@ -21,7 +21,7 @@ MAX_RATIO: Final = 200
 RATIO_FLOOR: Final = 64 << 20  # bytes of content that any layer may have, however small it is
 SEEK_TABLE_MAGIC: Final = 0x184D2A5E
 # Frames, or members of gzip and bzip2, of one layer: many that hold nothing would cost time and memory without end.
-MAX_FRAMES: Final = 1 << 18
+MAX_FRAMES: Final = 1 << 17
 _SEEKABLE_MAGIC: Final = 0x8F92EAB1
 _ZSTD_MAGIC: Final = 0xFD2FB528
 _SKIPPABLE: Final = range(0x184D2A50, 0x184D2A60)
@@ -30,7 +30,7 @@ _MAX_HEADER: Final = 18  # bytes of the longest frame header, magic included
 # A frame that does not compress grows by 3 bytes for each 128 KiB block, plus header and checksum.
 _MAX_COMPRESSED_FRAME: Final = MAX_FRAME + (MAX_FRAME >> 12) + 1024
 _PIECE: Final = 1 << 18  # bytes of content at a time: some of them fit the cache of a core
-_FIRST: Final = 1 << 10  # bytes of a frame that the decoder gets first
+FIRST: Final = 1 << 10  # bytes of a frame or member that the decoder gets first
 
 Content = Iterator[bytes]
 
@@ -158,7 +158,7 @@ class ZstdLayer:
         if header.window > 1 << MAX_WINDOW_LOG:
             raise LimitError("zstd window too large", where=self._where, got=f"{header.window} bytes", want="<= 32 MiB")
         decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
-        compressed, content, step = 0, 0, _FIRST
+        compressed, content, step = 0, 0, FIRST
         while not decoder.eof:
             # Small bites first: what a short frame leaves of one is copied by the decoder, for each frame again.
             data = self._feed(step) if decoder.needs_input else b""
@@ -201,23 +201,26 @@ def _decompress(decoder: zstd.ZstdDecompressor, data: bytes | memoryview, where:
 def gunzip(chunks: Iterable[bytes], where: str) -> Content:
     """A gzip layer (RFC 1952, any number of members) -> its content; raises FormatError."""
     decoder = zlib.decompressobj(wbits=31)
-    started, members = False, 1
+    started, members, step = False, 1, FIRST
     for chunk in chunks:
-        data = chunk
-        while data:
+        view, at = memoryview(chunk), 0
+        while at < len(view):
             if decoder.eof:
-                decoder, members = zlib.decompressobj(wbits=31), members + 1
+                decoder, members, step = zlib.decompressobj(wbits=31), members + 1, FIRST
                 bound_frames(members, where)
             started = True
+            # Small bites first, as for frames: the decoder copies what a short member leaves.
+            data = view[at : at + step]
             yield _gunzip_piece(decoder, data, where)
-            data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+            at += len(data) - len(decoder.unused_data if decoder.eof else decoder.unconsumed_tail)
+            step = min(2 * step, _PIECE)
     while started and not decoder.eof and (piece := _gunzip_piece(decoder, b"", where)):
         yield piece
     if not started or not decoder.eof:
         raise FormatError("gzip layer ends too early", where=where)
 
 
-def _gunzip_piece(decoder: "zlib._Decompress", data: bytes, where: str) -> bytes:
+def _gunzip_piece(decoder: "zlib._Decompress", data: bytes | memoryview, where: str) -> bytes:
     try:
         return decoder.decompress(data, _PIECE)
     except zlib.error as exc:

@@ -8,7 +8,7 @@ from typing import Final
 
 from bundles import index, ustar
 from bundles.errors import FormatError, UsageError
-from bundles.files import HashingWriter, atomic_writer, os_errors
+from bundles.files import HashingWriter, atomic_writer, remove_abandoned
 from bundles.source import BundleSource, FolderSource, open_source, packed_header, packed_order
 from bundles.verify import check_names
 
@@ -32,18 +32,17 @@ def pack(bundle: Path, target: Path) -> None:
         document = index.decode(data, where=f"{bundle}: {index.INDEX_NAME}")
         names = source.files()
         check_names(document, names, where=source.where)
+        remove_abandoned(target.parent, target.name)
         with atomic_writer(target) as writer:
             for name in packed_order(names):
                 _add(source, name, document.created, writer)
-            with os_errors(target):
-                writer.write(bytes(2 * ustar.BLOCK))
+            writer.write(bytes(2 * ustar.BLOCK))
 
 
 def _add(source: BundleSource, name: str, mtime: int, writer: HashingWriter) -> None:
     with source.open(name) as region:
         header = packed_header(name, region.size, mtime)
-        with os_errors(region.where):
-            writer.write(header)
-            for chunk in region.chunks(0, region.size):
-                writer.write(chunk)
-            writer.write(bytes(ustar.padding(region.size)))
+        writer.write(header)
+        for chunk in region.chunks(0, region.size):
+            writer.write(chunk)
+        writer.write(bytes(ustar.padding(region.size)))

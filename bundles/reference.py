@@ -19,6 +19,7 @@ _DOMAIN = re.compile(
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _MAX_NAME = 255
+_MAX_TEXT = 1024  # characters: the longest name, tag and digest, and room for what is wrong with them
 DEFAULT_DOMAIN = "docker.io"
 
 
@@ -35,6 +36,8 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> "Reference":
         """Text -> Reference; raises FormatError that shows the text. `latest` is never implied."""
+        if len(text) > _MAX_TEXT:
+            raise FormatError("not an image reference: name too long", got=ascii(text[:80]), want=f"<= {_MAX_TEXT}")
         rest, _, digest_text = text.partition("@")
         digest = Digest.parse(digest_text) if "@" in text else None
         head, slash, tail = rest.rpartition("/")
@@ -70,8 +73,9 @@ class Reference:
 
     @property
     def familiar(self) -> str:
-        """The short form RKE2 bakes in: without docker.io."""
-        prefix = "" if self.domain == DEFAULT_DOMAIN else f"{self.domain}/"
+        """The short form RKE2 bakes in: without docker.io, unless the rest alone would name another registry."""
+        short = _split_domain(self.repository) == (self.domain, self.repository)
+        prefix = "" if short else f"{self.domain}/"
         return f"{prefix}{self.repository}{self._suffix}"
 
     def __str__(self) -> str:

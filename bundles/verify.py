@@ -4,7 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,22 +12,27 @@ from typing import Final
 from bundles import index
 from bundles.consistency import check_index
 from bundles.digest import Digest
-from bundles.errors import FormatError, LimitError, MissingError, TrustError, printable
+from bundles.errors import FormatError, LimitError, MissingError, printable
 from bundles.files import fsync_directory, os_errors, pwrite_all
 from bundles.index import Archive, BundleIndex
 from bundles.platform import Platform
+from bundles.policy.judge import Verdict
 from bundles.reference import Reference
 from bundles.region import Region
 from bundles.sealed.report import ArchiveReport
 from bundles.sealed.verify import Wanted, verify_region
+from bundles.seen import Seen
 from bundles.signing.envelope import MAX_STATEMENT
 from bundles.signing.names import is_attestation, is_index_signature, is_signature
 from bundles.source import BundleSource, open_source
 from bundles.sums import sums_text
 from bundles.talk import Progress, SilentProgress
-from bundles.trust import Decision, Trust
+from bundles.trust import Decision, Trust, refused
 
 _MAX_SUMS: Final = 4 << 20  # bytes
+
+
+Decide = Callable[[BundleIndex, Verdict, str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +60,10 @@ def verify_bundle(
     progress: Progress | None = None,
     platform: Platform | None = None,
     now: int | None = None,
-    lowest_sequence: int | None = None,
+    decide: Decide | None = None,
     stage_to: Path | None = None,
     workers: int = 2,
+    seen: Seen | None = None,
 ) -> BundleReport:
     """Checks a bundle in the order of bundle-format 6, naming the first thing that fails.
 
@@ -67,10 +73,12 @@ def verify_bundle(
         quick: every blob's digest, but no diff ids and no programs.
         platform: the node's, when the bundle must be for it; else the index says the platform.
         now: seconds since the epoch, when an expired bundle must be refused; None: no clock is looked at.
-        lowest_sequence: refuse bundles of a lower sequence (roll back).
+        decide: gets what stands against the bundle by the rules of `trust`; raises unless it is to be read on. A node
+            adds its own rules here (roll back); by default every refusal counts.
         stage_to: an empty folder on the target filesystem: every byte is copied while it is checked, files and folders
             are fsynced; the caller renames it. After an error what it holds is to be thrown away.
         workers: threads that hash and decompress.
+        seen: what the caller knows from reading it before. Archives of it are not reported.
 
     Raises TrustError (signature, sequence, expiry), FormatError, MissingError, or SealiftError for a full disk.
     """
@@ -78,11 +86,13 @@ def verify_bundle(
         data, signatures = source.envelope()
         decision = trust.check(data, signatures, where=source.where)
         document = index.decode(data, where=f"{source.where}: {index.INDEX_NAME}")
-        _check_fresh(document, now=now, lowest_sequence=lowest_sequence, where=source.where)
+        verdict = trust.examine(document, decision, source, now=now)
+        (decide or refuse_all)(document, verdict, source.where)
         _check_platform(document, platform, source.where)
         check_index(document, where=f"{source.where}: {index.INDEX_NAME}")
         stage = _Stage(stage_to)
-        reader = _Reader(source, document, data, signatures, progress or SilentProgress(), stage, quick, workers)
+        talk = progress or SilentProgress()
+        reader = _Reader(source, document, data, signatures, talk, stage, quick, workers, seen or Seen())
         archives = reader.check()
     return BundleReport(
         where=source.where,
@@ -96,16 +106,10 @@ def verify_bundle(
     )
 
 
-def _check_fresh(document: BundleIndex, *, now: int | None, lowest_sequence: int | None, where: str) -> None:
-    if lowest_sequence is not None and document.sequence < lowest_sequence:
-        raise TrustError(
-            "an older bundle than this node may take", where=where, got=document.sequence, want=f">= {lowest_sequence}"
-        )
-    if now is not None and document.expires is not None and now >= document.expires:
-        hint = "get a newer release, or set the clock if it is wrong"
-        raise TrustError(
-            "the bundle has expired", where=where, got=f"at {document.expires}", want=f"> {now}", hint=hint
-        )
+def refuse_all(document: BundleIndex, verdict: Verdict, where: str) -> None:
+    """Every refusal counts: raises TrustError with all of them."""
+    if verdict.refusals:
+        raise refused(verdict.refusals, where=where)
 
 
 def _check_platform(document: BundleIndex, platform: Platform | None, where: str) -> None:
@@ -183,6 +187,7 @@ class _Reader:
     stage: _Stage
     quick: bool
     workers: int
+    seen: Seen
 
     def check(self) -> tuple[ArchiveReport, ...]:
         """Reports of the archives; raises for the first file that is not as listed."""
@@ -193,7 +198,7 @@ class _Reader:
         self._check_sums()
         for file in self.document.files:
             self._check_file(file)
-        reports = tuple(self._check_archive(archive) for archive in self.document.archives)
+        reports = tuple(report for each in self.document.archives if (report := self._check_archive(each)))
         self.stage.settle()
         return reports
 
@@ -239,18 +244,21 @@ class _Reader:
                 got = f"sha256:{found.hexdigest()}"
                 raise FormatError("a damaged file", where=region.where, got=got, want=file.sha256)
 
-    def _check_archive(self, archive: Archive) -> ArchiveReport:
+    def _check_archive(self, archive: Archive) -> ArchiveReport | None:
         wanted = Wanted(
             platform=Platform.parse(self.document.platform),
             archive=archive,
             images=[image for image in self.document.images if image.archive == archive.path],
             runtime=Reference.parse(self.document.runtime.reference),
             mtime=self.document.created,
+            seen=self.seen.layers,
         )
         with self.source.open(archive.path) as original:
             if original.size != archive.size:
                 got, want = f"{original.size} bytes", f"{archive.size} bytes"
                 raise FormatError("another size than bundle.json says", where=original.where, got=got, want=want)
+            if archive.path in self.seen.archives:
+                return None
             with self.stage.copying(original, archive.path) as region:
                 self.progress.begin(f"checking {archive.path.rpartition('/')[2]}", region.size)
                 report = verify_region(region, wanted, quick=self.quick, progress=self.progress, workers=self.workers)

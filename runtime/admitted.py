@@ -23,8 +23,22 @@ class AdmittedArchive(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Digest
 
 
-class Admitted(msgspec.Struct, frozen=True, kw_only=True):
-    """The admitted bundle: its folder's name `bundle`, the digest of its bundle.json, and what was placed."""
+class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """By whose word the bundle was let in: `trust` is key, policy or insecure; `signers` are ids of keys, `policy` the
+    digest of the policy; `overruled`: an administrator insisted.
+    """
+
+    trust: str
+    signers: list[Digest] = []
+    policy: Digest | None = None
+    overruled: bool = False
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The admitted bundle: its folder's name `bundle`, the digest of its bundle.json, and what was placed.
+
+    `decided` is missing in records of earlier versions.
+    """
 
     format: str
     bundle: str
@@ -35,10 +49,11 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     runtime: Runtime
     archives: list[AdmittedArchive]
+    decided: Decided | None = None
 
 
-def describe(index: BundleIndex, *, bundle: str, digest: Digest) -> Admitted:
-    """A verified index, the folder it is kept in and the digest of its bytes -> the record."""
+def describe(index: BundleIndex, *, bundle: str, digest: Digest, decided: Decided | None = None) -> Admitted:
+    """A verified index, the folder it is kept in, the digest of its bytes and by whose word -> the record."""
     archives = [AdmittedArchive(name=Path(a.path).name, size=a.size, sha256=a.sha256) for a in index.archives]
     return Admitted(
         format=_FORMAT,
@@ -50,6 +65,7 @@ def describe(index: BundleIndex, *, bundle: str, digest: Digest) -> Admitted:
         platform=index.platform,
         runtime=index.runtime,
         archives=archives,
+        decided=decided,
     )
 
 

@@ -70,7 +70,10 @@ def configured_image(config: Path) -> str | None:
 
 
 def _typed(text: str, why: str, admitted: Admitted | None) -> Choice:
-    reference = Reference.parse(text.strip())
+    try:
+        reference = Reference.parse(text.strip())
+    except FormatError as exc:
+        raise FormatError(exc.message, where=why, got=exc.got, want=exc.want) from exc
     if reference.digest is not None:
         hint = "name it by its tag; its digest is checked against the admitted bundle"
         raise UsageError("archives are found by tag, not by digest", where=why, got=text, hint=hint)

@@ -19,11 +19,14 @@ from bundles.errors import UsageError, printable_lines
 from bundles.talk import Progress, error_json, error_text, exit_code, make_progress
 from runtime import options
 from runtime.commands.agent import agent
+from runtime.commands.audit import audit
 from runtime.commands.environment import environment
+from runtime.commands.policy import policy as policy_group
 from runtime.commands.prove import prove
 from runtime.commands.reset import reset
 from runtime.commands.server import server
 from runtime.commands.status import status
+from runtime.commands.watch import watch
 from runtime.layout import DEFAULT_SHIM_DIR, NodeLayout
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def cli() -> None:
     """
 
 
-for _verb in (server, agent, status, environment, reset, prove):
+for _verb in (server, agent, status, environment, reset, prove, policy_group, audit, watch):
     cli.add_command(_verb)
 
 
@@ -93,31 +96,42 @@ def verify(
 @cli.command()
 @click.argument("path", metavar="BUNDLE", type=options.PATH)
 @options.data_dir
-@options.trust_flags
+@options.gate_flags
 @options.talk_flags
 def stage(
-    path: Path, data_dir: Path, key: Path | None, policy: Path | None, insecure: bool, progress: str, as_json: bool
+    path: Path,
+    data_dir: Path,
+    key: Path | None,
+    policy: Path | None,
+    insecure: bool,
+    override: str | None,
+    progress: str,
+    as_json: bool,
 ) -> None:
     """Check a bundle while it is copied, keep it, and put its archives where RKE2 looks for them.
 
-    Stage an older bundle again to roll back: it is still kept. Needs one of --key, --policy and
-    --insecure-no-signature; without it the exit code is 3.
+    The policy in force decides (`sealift-node policy`); without one it needs --key, --policy or
+    --insecure-no-signature, else the exit code is 3. To roll back, stage the older bundle again, which is still kept,
+    and say why: --override REASON. Every decision is in the audit log.
     """
-    from bundles import trust
     from runtime.stage import stage as run_stage
+    from runtime.trusting.gate import Asked, passing
 
-    trusted = trust.require(key=key, policy=policy, insecure=insecure)
-    _warn_unsigned(trusted.insecure)
     now = _now()
-    report = run_stage(
-        path,
-        NodeLayout.at(data_dir),
-        trusted,
-        platform=_platform(),
-        now=now,
-        progress=_progress(progress),
-        say=_say,
-    )
+    layout = NodeLayout.at(data_dir)
+    asked = Asked(key=key, policy=policy, insecure=insecure, override=override)
+    with passing(layout, asked, event="stage", what=path, now=now, say=_say) as gate:
+        _warn_unsigned(gate.trust.insecure)
+        report = run_stage(
+            path,
+            layout,
+            gate.trust,
+            platform=_platform(),
+            now=now,
+            progress=_progress(progress),
+            say=_say,
+            gate=gate,
+        )
     if report.expires is not None and report.expires < now:
         _say("warning: this bundle has expired")
     if report.before is not None and report.before != report.bundle:

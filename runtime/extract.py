@@ -18,6 +18,7 @@ from bundles.foreign.find import find_image
 from bundles.foreign.model import FoundImage
 from bundles.platform import Platform
 from runtime import admitted
+from runtime.admission import finish
 from runtime.choice import Choice, baked_in, choose
 from runtime.exclusive import exclusive
 from runtime.folders import ensure_folder, sweep
@@ -88,6 +89,7 @@ def extract(
     _refuse_real_bin(layout)
     with exclusive(layout, say):
         sweep((layout.ours, layout.data, layout.versions, layout.server))
+        finish(layout, say)
         record = admitted.read(layout.admitted)
         choice = choose(flag=request.runtime_image, configured=request.configured_image, admitted=record)
         standing = _Extraction(layout, request, choice, platform, say).run()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from bundles.errors import SealiftError
-from bundles.files import TEMP_PREFIX, fsync_directory, os_errors, temp_name
+from bundles.exchange import exchange
+from bundles.files import TEMP_PREFIX, fsync_directory, os_errors, remove_abandoned, temp_name, write_atomic
 
 FOLDER_MODE: Final = 0o755
 SECRET_MODE: Final = 0o700
@@ -46,19 +47,25 @@ def fresh_folder(beside: Path, mode: int = SECRET_MODE) -> Path:
 def replace_folder(new: Path, target: Path) -> None:
     """Gives the folder `new` the name `target`; a folder that had the name is removed afterwards.
 
-    rename(2) replaces only empty folders, so there is a moment without `target`; never one with half of it.
+    In one step; where the filesystem has none for it, there is a moment without `target`, never one with half of it.
     """
     with os_errors(target):
-        old = _set_aside(target)
-        try:
-            os.rename(new, target)
-        except OSError:
-            if old is not None:
-                os.rename(old, target)
-            raise
+        old = new if exchange(new, target) else _rename_folder(new, target)
         fsync_directory(target.parent)
     if old is not None:
         remove(old)
+
+
+def _rename_folder(new: Path, target: Path) -> Path | None:
+    """rename(2) replaces only empty folders: what had the name goes aside first, and comes back after an error."""
+    old = _set_aside(target)
+    try:
+        os.rename(new, target)
+    except OSError:
+        if old is not None:
+            os.rename(old, target)
+        raise
+    return old
 
 
 def remove_folder(path: Path) -> None:
@@ -80,11 +87,15 @@ def remove(path: Path) -> None:
 
 
 def sweep(folders: Iterable[Path]) -> None:
-    """Removes what an interrupted run left directly in these folders; call it only with the lock held."""
+    """Removes what an interrupted run left directly in these folders; call it only with the lock held.
+
+    Files that somebody is writing stay: the daemon writes its own without that lock.
+    """
     for folder in folders:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        remove_abandoned(folder)
+        with os_errors(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in os.listdir(folder):
-                if name.startswith(TEMP_PREFIX):
+                if name.startswith(TEMP_PREFIX) and not stat.S_ISREG(os.lstat(folder / name).st_mode):
                     remove(folder / name)
 
 
@@ -106,21 +117,7 @@ def link_through(source: Path, link: Path, waiting_room: Path) -> None:
 
 def write_through(target: Path, data: bytes, mode: int, waiting_room: Path) -> None:
     """Writes `target` by rename from `waiting_room` (on the same filesystem), for folders that others watch."""
-    temp = waiting_room / f"{TEMP_PREFIX}{target.name}.{secrets.token_hex(6)}"
-    with os_errors(target):
-        try:
-            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            os.rename(temp, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temp)
-            raise
-        fsync_directory(target.parent)
+    write_atomic(target, data, mode=mode, room=waiting_room)
 
 
 def _set_aside(path: Path) -> Path | None:

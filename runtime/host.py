@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bundles.platform import Platform, from_machine
 from runtime.configs.containerd import Host
 from runtime.nodeconf.model import Address
 from runtime.nodeconf.parse import Machine
@@ -42,6 +43,12 @@ def look(environment: Mapping[str, str], ssl_folders: Sequence[Path]) -> HostFac
         ),
         ssl_folders=tuple(folder for folder in ssl_folders if folder.is_dir()),
     )
+
+
+def platform() -> Platform:
+    """This machine's. Raises FormatError for one that no bundle is for."""
+    machine = os.uname()
+    return from_machine(machine.sysname, machine.machine)
 
 
 def has_capability(status: str, number: int) -> bool:

@@ -38,6 +38,11 @@ class NodeLayout:
         return self.data / "agent" / "sealift" / "admitted.json"
 
     @property
+    def admitting(self) -> Path:
+        """`agent/sealift/admitting.json`, the bundle that is about to be; there only in between."""
+        return self.admitted.with_name("admitting.json")
+
+    @property
     def ours(self) -> Path:
         """`sealift`: kept bundles, the lock, files on their way."""
         return self.data / "sealift"

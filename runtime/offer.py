@@ -8,7 +8,7 @@ from bundles.digest import Digest
 from bundles.errors import FormatError
 from bundles.index import INDEX_NAME, BundleIndex
 from bundles.source import open_source
-from bundles.trust import Trust
+from bundles.trust import Decision, Trust
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +19,7 @@ class Offer:
     """
 
     source: Path
+    decision: Decision
     index: BundleIndex
     digest: Digest
     name: str
@@ -33,11 +34,11 @@ def read_offer(path: Path, trust: Trust) -> Offer:
     """A bundle's folder or `.sealift` file -> Offer. Raises TrustError before the index is parsed; FormatError."""
     with open_source(path) as source:
         data, signatures = source.envelope()
-    trust.check(data, signatures, where=path)
+    decision = trust.check(data, signatures, where=path)
     document = index.decode(data, where=f"{path}: {INDEX_NAME}")
     name = index.folder_name(
         name=document.name, version=document.version, flavour=document.flavour, platform=document.platform
     )
     if "/" in name or name.startswith("."):
         raise FormatError("not a bundle's name", where=path, got=repr(name[:200]))
-    return Offer(source=path, index=document, digest=Digest.of(data), name=name)
+    return Offer(source=path, decision=decision, index=document, digest=Digest.of(data), name=name)

@@ -48,6 +48,14 @@ def trust_flags(function: F) -> F:
     return function
 
 
+def gate_flags(function: F) -> F:
+    """`trust_flags` and `--override`, for what changes the node."""
+    override = click.option(
+        "--override", metavar="REASON", help="Take it although it is older or has expired. The reason is recorded."
+    )
+    return trust_flags(override(function))
+
+
 def data_dir(function: F) -> F:
     """`--data-dir`."""
     default = str(DEFAULT_DATA_DIR)

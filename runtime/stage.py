@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundles.errors import FormatError, MissingError, SealiftError
+from bundles.errors import FormatError, MissingError, SealiftError, TrustError
 from bundles.files import fsync_tree, os_errors
 from bundles.platform import Platform
 from bundles.talk import Progress, human_bytes
 from bundles.trust import Trust
 from bundles.verify import BundleReport, verify_bundle
 from runtime import admitted
-from runtime.admitted import Admitted
+from runtime.admission import admit
 from runtime.exclusive import exclusive
 from runtime.folders import FOLDER_MODE, ensure_folder, fresh_folder, remove, replace_folder, sweep
-from runtime.images import FileId, ImagesPlan, apply_images, file_id, plan_images, present_files
 from runtime.layout import NodeLayout
 from runtime.offer import Offer, read_offer
+from runtime.trusting.gate import Gate
 
 Say = Callable[[str], None]
 _MARGIN = 64 << 20  # bytes that stay free: folders, the journal, a node that is running
@@ -48,7 +48,15 @@ class StageReport:
 
 
 def stage(
-    source: Path, layout: NodeLayout, trust: Trust, *, platform: Platform, now: int, progress: Progress, say: Say
+    source: Path,
+    layout: NodeLayout,
+    trust: Trust,
+    *,
+    platform: Platform,
+    now: int,
+    progress: Progress,
+    say: Say,
+    gate: Gate | None = None,
 ) -> StageReport:
     """Admits the bundle at `source` (folder or `.sealift` file) to the node.
 
@@ -60,10 +68,12 @@ def stage(
         now: seconds since the epoch, for the expiry of bundles whose signature counts.
         progress: told of bytes checked.
         say: takes one line of talk at a time.
+        gate: of the command line, with the same trust: the node's own memory decides too, and every decision is logged.
 
     Raises TrustError; FormatError for damage and for other platforms; SealiftError for another bundle of this name,
     somebody else's file in agent/images, no space, and what the filesystem refuses.
     """
+    gate = gate or Gate(layout, trust, "stage", now, say)
     offer = read_offer(source, trust)
     _refuse_platform(offer, platform)
     with exclusive(layout, say):
@@ -73,12 +83,11 @@ def stage(
         before = admitted.read(layout.admitted)
         _refuse_other_filesystem(layout)
         kept = layout.bundles / offer.name
-        keeper = _Keeper(layout, trust, platform, None if trust.insecure else now, progress, say)
+        keeper = _Keeper(layout, gate, platform, progress, say)
         copied = keeper.keep(offer, kept)
-        record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest)
-        plan = _place(offer, kept, layout, before)
-        if before != record:
-            admitted.write(layout.admitted, record)
+        decided = gate.admit(offer.index, offer.decision, before)
+        record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest, decided=decided)
+        plan = admit(record, layout, before)
     return StageReport(
         bundle=offer.name,
         folder=kept,
@@ -96,9 +105,8 @@ class _Keeper:
     """Gets a verified bundle under its name in DATA/sealift/bundles."""
 
     layout: NodeLayout
-    trust: Trust
+    gate: Gate
     platform: Platform
-    now: int | None
     progress: Progress
     say: Say
 
@@ -121,7 +129,7 @@ class _Keeper:
 
     def _kept_offer(self, kept: Path) -> Offer | None:
         try:
-            return read_offer(kept, self.trust)
+            return read_offer(kept, Trust(kind="insecure"))  # its name and digest are asked for, nothing else
         except (FormatError, MissingError):
             return None  # damaged: `_holds` says how
 
@@ -129,10 +137,11 @@ class _Keeper:
         """Whether the kept copy is whole; a damaged one is no error while there is another copy to take."""
         try:
             self._verify(kept)
-        except (FormatError, MissingError) as exc:
+        except (FormatError, MissingError, TrustError) as exc:
             if offer.source.resolve() == kept.resolve():
                 raise
-            self.say(f"warning: the kept copy is damaged and is replaced: {exc}")
+            what = "lacks signatures" if isinstance(exc, TrustError) else "is damaged"
+            self.say(f"warning: the kept copy {what} and is replaced: {exc}")
             return False
         return True
 
@@ -151,8 +160,15 @@ class _Keeper:
             raise
 
     def _verify(self, path: Path, stage_to: Path | None = None) -> BundleReport:
+        gate = self.gate
         return verify_bundle(
-            path, self.trust, progress=self.progress, platform=self.platform, now=self.now, stage_to=stage_to
+            path,
+            gate.trust,
+            progress=self.progress,
+            platform=self.platform,
+            now=gate.time,
+            decide=gate.decide,
+            stage_to=stage_to,
         )
 
     def _refuse_full(self, offer: Offer) -> None:
@@ -166,26 +182,6 @@ class _Keeper:
                 want=human_bytes(offer.size + _MARGIN),
                 hint=f"kept bundles that are not in use may be removed from {self.layout.bundles}",
             )
-
-
-def _place(offer: Offer, kept: Path, layout: NodeLayout, before: Admitted | None) -> ImagesPlan:
-    """Links the bundle's archives into agent/images and takes the others of ours out."""
-    sources = {Path(archive.path).name: kept / archive.path for archive in offer.index.archives}
-    plan = plan_images(
-        wanted={name: file_id(path) for name, path in sources.items()},
-        present=present_files(layout.images),
-        kept=_kept_archives(layout),
-        admitted={archive.name for archive in before.archives} if before else set(),
-        where=layout.images,
-    )
-    apply_images(plan, sources, layout)
-    return plan
-
-
-def _kept_archives(layout: NodeLayout) -> frozenset[FileId]:
-    with os_errors(layout.bundles):
-        folders = [folder / "images" for folder in layout.bundles.iterdir()]
-    return frozenset(file for folder in folders for file in present_files(folder).values())
 
 
 def _settle(folder: Path) -> None:

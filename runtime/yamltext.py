@@ -12,6 +12,9 @@ import yaml
 # Digits, signs and dots begin every number of either version; single letters are booleans to some.
 _AMBIGUOUS: Final = re.compile(r"[-+.0-9].*|[a-zA-Z~]|", re.DOTALL)
 
+# Line ends of YAML 1.1 that are none in 1.2, and a mark that some take away: only escaped they stay what they are.
+_BREAKS: Final = re.compile("[\x85\u2028\u2029\ufeff]")
+
 
 class _Dumper(yaml.SafeDumper):
     """Quotes strings that anybody could take for something else, and writes no aliases."""
@@ -24,7 +27,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if _AMBIGUOUS.fullmatch(text) else None
+    style = '"' if _AMBIGUOUS.fullmatch(text) or _BREAKS.search(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

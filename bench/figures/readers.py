@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bench.model import Figure, Sample, fastest
 from bench.rke2way import release_archive
+from bench.synthetic import synthetic_bundle
 from bench.timing import Bench, Command
 from bundles import index
 from bundles.region import open_region
 from bundles.sealed.read import read_sealed
-from tests.support.bigbundle import big_bundle
 from tests.support.gotools import go_tool
 
 NEIGHBOURS = 1_000_000_000  # bytes of other images beside the runtime's
@@ -69,8 +69,7 @@ def _verify(bench: Bench) -> Iterable[Figure]:
 
 def _quick_large(bench: Bench) -> Iterable[Figure]:
     made = bench.scratch / "large"
-    made.mkdir()
-    bundle = big_bundle(made, LARGE)
+    bundle = synthetic_bundle(bench, made, LARGE)
     quick = (bench.program("sealift"), "verify", bundle, "--quick", "--insecure-no-signature", "--progress", "none")
     ours, theirs = by_turns(bench, [quick, ("openssl", "dgst", "-sha256", *_files(bundle))])
     shutil.rmtree(made)
@@ -112,11 +111,11 @@ def _folders(bench: Bench) -> _Folders:
     folders = _Folders(bench.scratch / "node", bench.scratch / "node/agent/images", bench.scratch / "theirs")
     folders.ours.mkdir(parents=True)
     folders.theirs.mkdir()
-    made = big_bundle(bench.scratch, NEIGHBOURS * 4 // 3)  # three quarters of it are not the runtime
+    made = synthetic_bundle(bench, bench.scratch / "made", NEIGHBOURS * 4 // 3)  # three quarters are not the runtime
     runtime, other = folders.ours / RUNTIME, folders.ours / "rke2-images-other.linux-amd64.tar"
     shutil.copyfile(bench.bundle / "images" / RUNTIME, runtime)
     (made / "images/rke2-images-core.linux-amd64.tar").rename(other)
-    shutil.rmtree(made)
+    shutil.rmtree(made.parent)
     release_archive([other, runtime], folders.theirs / "rke2-images.linux-amd64.tar.zst", gzip_levels={other.name: 1})
     return folders
 

@@ -20,7 +20,9 @@ from builder import options
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail at once when an input is not in the store.")
 @click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
 @click.option("--check", is_flag=True, help="Then build all of it a second time, from nothing, and compare.")
+@click.option("--sign", type=options.PATH, metavar="KEY", help="Then sign the bundle with this key, as `sealift sign`.")
 @click.option("--replace", is_flag=True, help="Put it in place of a bundle of the same version with other content.")
+@options.passphrase_flags
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -32,7 +34,11 @@ def command(
     offline: bool,
     require_sandbox: bool,
     check: bool,
+    sign: Path | None,
     replace: bool,
+    password_file: Path | None,
+    password_fd: int | None,
+    password_env: str | None,
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -40,15 +46,21 @@ def command(
     """Build a recipe into a sealed bundle; the last line of stdout is the bundle's folder.
 
     Uses locked inputs alone, reads no clock, and gives the same bytes for the same lock anywhere. What is finished
-    stays in the store: after an error or an interrupt the same command goes on from there.
+    stays in the store: after an error or an interrupt the same command goes on from there. With --sign the key is read
+    first: a wrong passphrase is said before hours of work.
     """
     from builder.build import BuildOptions, build, default_jobs
     from builder.memory import return_large_buffers
+    from builder.passphrase import PassphraseSource
     from builder.progress import make_talk
+    from builder.signer import load_private_key
+    from builder.signing import sign_bundle
     from builder.store import Store
     from bundles.platform import from_machine
 
     return_large_buffers()
+    passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
+    signer = load_private_key(sign, passphrase.asker(os.environ, what=str(sign))) if sign is not None else None
     system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     try:
@@ -67,6 +79,8 @@ def command(
                 check=check,
             ),
         )
+        if signer is not None:
+            sign_bundle(built.folder, signer, progress=talk.bytes, quick=True)  # its diff ids were checked just now
     finally:
         talk.close()
     if as_json:

@@ -14,7 +14,7 @@ from builder import options
 @options.json_flag
 @options.common
 def command(old: Path, new: Path, as_json: bool) -> None:
-    """Compare two bundles: images, charts, files, and how many bytes are new."""
+    """Compare two bundles: images, charts, packages, files, and how many bytes are new."""
     from bundles.diff import diff, render
 
     found = diff(old, new)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sign")
-@click.argument("bundle", type=options.FOLDER)
+@click.argument("bundle", type=options.PATH, metavar="BUNDLE|POLICY")
 @click.option("--key", type=options.PATH, metavar="KEY", help="The private key: sealift's, cosign's, or plain PEM.")
 @click.option(
     "--signer",
@@ -41,16 +41,24 @@ def command(
     progress: str,
     as_json: bool,
 ) -> None:
-    """Check a bundle, then sign it: bundle.json.sigstore.json and bundle.json.sig.
+    """Check a bundle, then sign it: bundle.json.sigstore.json and bundle.json.sig. Or a policy's file.
 
     A further signer's files carry the key's id in their names: nobody's signature is replaced but one's own. A
     provenance and SBOMs in the bundle are signed as attestations. Each file is one that cosign verifies.
     """
     from builder.passphrase import PassphraseSource
-    from builder.signing import sign_bundle
+    from builder.signing import sign_bundle, sign_policy
+    from bundles.errors import UsageError
 
+    if not bundle.exists():
+        raise UsageError("no such bundle or policy", where=bundle)
     passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
     signer = _signer(key, program, public, passphrase)
+    if bundle.is_file():
+        digest = sign_policy(bundle.absolute(), signer)
+        signed = {"policy": str(bundle), "sha256": digest.hex, "key": str(signer.public.id)}
+        click.echo(json.dumps(signed) if as_json else f"signed {bundle} with {signer.public.id}")
+        return
     report = sign_bundle(bundle.absolute(), signer, progress=options.byte_progress(progress), quick=quick)
     if as_json:
         said = {"bundle": str(bundle), "index": str(report.index), "key": str(report.key), "files": list(report.files)}

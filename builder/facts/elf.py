@@ -1,6 +1,7 @@
 """ELF facts: is it a program for the right machine, and does it need anything beside the kernel?"""
 
 import io
+import struct
 from dataclasses import dataclass
 
 from elftools.common.exceptions import ELFError
@@ -9,6 +10,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
 _MAX_TABLE = 1 << 16  # sections or segments; more than e_shnum can say is nothing that a linker makes of programs
+# What the library says of damage: it asserts, indexes and decodes as it goes along.
+_DAMAGE = (ELFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, struct.error)
 PROGRAM_TYPES = {"ET_EXEC": "executable", "ET_DYN": "position independent"}
 
 
@@ -45,7 +48,7 @@ def elf_facts(content: bytes) -> ElfFacts | None:
             needed=_needed(elf),
             stripped=elf.get_section_by_name(".symtab") is None,
         )
-    except (ELFError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError, OverflowError, IndexError):
+    except _DAMAGE:
         return None  # a damaged file must not take the reader down with it
 
 

@@ -18,7 +18,7 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
-from builder.steps import chart, compile, deb, file, go, image, layer, render, userland
+from builder.steps import chart, compile, deb, file, go, image, layer, licences, render, userland
 from builder.steps.context import Job
 from bundles.digest import Digest
 from bundles.platform import Platform
@@ -82,13 +82,14 @@ def make_jobs(
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
     used = {placement.component for one in images for placements in one.layers for placement in placements}
     used |= {recipe.helm} if recipe.helm else set()
+    components = [component for component in recipe.components.values() if component.name in used]
     jobs = [
-        _component_job(component, recipe, lock, platform, tools.get(component.name, {}))
-        for component in recipe.components.values()
-        if component.name in used
+        _component_job(component, recipe, lock, platform, tools.get(component.name, {})) for component in components
     ]
+    jobs += [found for each in components if (found := licences.describe(each, _locked(lock, each))) is not None]
     if CHARTS in used:
         jobs += [chart.describe(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
+        jobs += [licences.describe_chart(one) for one in recipe.charts.values()]
         if recipe.helm:
             jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
     for one in images:

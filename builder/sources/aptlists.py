@@ -17,6 +17,7 @@ from bundles.errors import FormatError
 PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 VERSION: Final = re.compile(r"[A-Za-z0-9.+~:-]+")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]*")
+_SIZE: Final = re.compile(r"[0-9]{1,15}")
 _ONE_LINE: Final = re.compile(r"^\s*deb(?:-src)?\s+(?=\S)")
 
 
@@ -89,7 +90,7 @@ def source_files(text: str, name: str, version: str) -> tuple[LockedFile, ...] |
     for record in parse_records(text):
         if record.get("Package") == name and record.get("Version") == version:
             lines = record.get("Checksums-Sha256", "").split("\n")
-            return tuple(sorted((_file(*line.split()) for line in lines if line), key=lambda file: file.name))
+            return tuple(sorted((_listed(line) for line in lines if line), key=lambda file: file.name))
     return None
 
 
@@ -101,8 +102,16 @@ def binary_file(text: str, name: str, version: str) -> tuple[LockedFile, ...] | 
     return None
 
 
+def _listed(line: str) -> LockedFile:
+    """A line of `Checksums-Sha256`."""
+    words = line.split()
+    if len(words) != 3:
+        raise FormatError("unexpected line in a package index", got=repr(line[:200]), want="SHA256 SIZE NAME")
+    return _file(*words)
+
+
 def _file(hex_: str, size: str, name: str) -> LockedFile:
-    if not _FILE.fullmatch(name) or not size.isdecimal():
+    if not _FILE.fullmatch(name) or not _SIZE.fullmatch(size):
         raise FormatError("unexpected file in a package index", got=f"{name[:200]!r} of {size[:20]!r} bytes")
     return LockedFile(name=name, size=int(size), digest=Digest(hex_))
 
@@ -113,5 +122,6 @@ def parse_madison(text: str, name: str, version: str, *, sources: bool) -> str |
         columns = [column.strip() for column in line.split("|")]
         if len(columns) == 3 and columns[:2] == [name, version] and columns[2].endswith(" Sources") == sources:
             # `URI SUITE/COMPONENT ARCH Packages` or `URI SUITE/COMPONENT Sources`
-            return columns[2].split()[1].rpartition("/")[0]
+            words = columns[2].split()
+            return words[1].rpartition("/")[0] if len(words) > 1 else None
     return None

@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from builder.recipe.model import GoComponent
 from bundles import jsontext
@@ -58,9 +60,10 @@ def _escape(text: str) -> str:
 def parse_sums(text: str, where: object) -> dict[Module, str]:
     """go.sum -> the hash of each module's content; lines for go.mod files alone are checked and left out."""
     sums: dict[Module, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    # Go ends lines at newlines alone; Python at much else, and would read two modules where Go reads none.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         words = line.split()
-        if len(words) != 3 or not words[2].startswith("h1:"):
+        if len(words) != 3 or not words[2].startswith("h1:") or "@" in words[0] + words[1]:
             raise FormatError("not a line of go.sum", where=f"{where}:{number}", got=repr(line[:200]))
         module = Module(path=words[0], version=words[1])
         if module.version.endswith("/go.mod"):
@@ -80,22 +83,43 @@ class ModFile:
     replaces: Mapping[str, str]
 
 
+class _PathDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A module in `go mod edit -json`."""
+
+    Path: str
+    Version: str = ""
+    Indirect: bool = False
+
+
+class _ReplaceDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One replacement."""
+
+    Old: _PathDocument
+    New: _PathDocument
+
+
+class _ModDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """`go mod edit -json`."""
+
+    Go: str = ""
+    Require: list[_PathDocument] | None = None
+    Replace: list[_ReplaceDocument] | None = None
+
+
 def parse_mod(data: bytes, where: object) -> ModFile:
     """Output of `go mod edit -json` -> ModFile; raises FormatError for replaces by folders or by other modules."""
-    plain = jsontext.decode_plain(data, where=where)
-    requires = plain.get("Require") or []
+    document = jsontext.decode(data, _ModDocument, where=where)
+    requires = document.Require or []
     replaces: dict[str, str] = {}
-    for entry in plain.get("Replace") or []:
-        old, new = entry["Old"], entry["New"]
-        if old["Path"] != new["Path"] or "Version" in old or "Version" not in new:
-            raise FormatError(f"replaces {old['Path']} by something else than a version of it", where=where)
-        replaces[old["Path"]] = new["Version"]
+    for entry in document.Replace or []:
+        old, new = entry.Old, entry.New
+        if old.Path != new.Path or old.Version or not new.Version:
+            raise FormatError(f"replaces {old.Path!r} by something else than a version of it", where=where)
+        replaces[old.Path] = new.Version
     return ModFile(
-        go=plain.get("Go", ""),
-        requires=tuple(Module(path=entry["Path"], version=entry["Version"]) for entry in requires),
-        direct=tuple(
-            Module(path=entry["Path"], version=entry["Version"]) for entry in requires if not entry.get("Indirect")
-        ),
+        go=document.Go,
+        requires=tuple(Module(path=entry.Path, version=entry.Version) for entry in requires),
+        direct=tuple(Module(path=entry.Path, version=entry.Version) for entry in requires if not entry.Indirect),
         replaces=replaces,
     )
 
@@ -175,22 +199,27 @@ def parse_downloads(data: bytes) -> list[Download]:
             continue
         try:
             entry, position = decoder.raw_decode(text, position)
-        except ValueError as exc:
+            found.append(_download(msgspec.convert(entry, _DownloadDocument)))
+        except (ValueError, RecursionError, msgspec.ValidationError) as exc:
             raise FormatError(f"unexpected output of go mod download: {exc}") from exc
-        found.append(_download(entry))
     return found
 
 
-def _download(entry: Any) -> Download:
-    module = Module(path=entry.get("Path", ""), version=entry.get("Version", ""))
-    return Download(
-        module=module,
-        sum=entry.get("Sum", ""),
-        folder=entry.get("Dir", ""),
-        zip=entry.get("Zip", ""),
-        gomod=entry.get("GoMod", ""),
-        error=entry.get("Error", ""),
-    )
+class _DownloadDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An object of `go mod download -json`."""
+
+    Path: str = ""
+    Version: str = ""
+    Sum: str = ""
+    Dir: str = ""
+    Zip: str = ""
+    GoMod: str = ""
+    Error: str = ""
+
+
+def _download(entry: _DownloadDocument) -> Download:
+    module = Module(path=entry.Path, version=entry.Version)
+    return Download(module=module, sum=entry.Sum, folder=entry.Dir, zip=entry.Zip, gomod=entry.GoMod, error=entry.Error)
 
 
 def matches_prefix(patterns: str, path: str) -> bool:

@@ -146,7 +146,7 @@ def _part(package: bytes, wanted: str, where: object, limit: int) -> bytes:
     if len(found) != 1:
         raise FormatError(f"no {wanted} in the package" if not found else f"{wanted} twice", where=where)
     ((name, content),) = found
-    return _decompress(name, content, where, min(limit, max(_RATIO_FLOOR, _MAX_RATIO * len(content))))
+    return unpacked(name, content, where, min(limit, max(_RATIO_FLOOR, _MAX_RATIO * len(content))))
 
 
 def _members(package: bytes, where: object) -> Iterator[tuple[str, bytes]]:
@@ -164,7 +164,8 @@ def _members(package: bytes, where: object) -> Iterator[tuple[str, bytes]]:
         at += size + size % 2
 
 
-def _decompress(name: str, content: bytes, where: object, limit: int) -> bytes:
+def unpacked(name: str, content: bytes, where: object, limit: int) -> bytes:
+    """A packed tar, its name with its suffix -> the tar, at most `limit` bytes. Raises FormatError, LimitError."""
     suffix = name.partition(".tar")[2]
     if not suffix:
         return content

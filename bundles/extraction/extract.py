@@ -32,9 +32,9 @@ def extract_image(
 
     Each destination must not exist or be an empty directory; its parent must exist, all on one filesystem. All of
     them exist afterwards with mode 0755, also where the image has nothing for one (nothing below /bin is an error).
-    Files get `mode & 0755` (0 becomes 0755), directories 0755; no owners, times or extended attributes. Nothing is
-    flushed: the caller syncs and renames. Files get their names after every layer's digest and diff id was right;
-    after an error there are at most empty directories.
+    Files get `mode & 0755` (0 becomes 0755), directories 0755; no owners, times or extended attributes. Only large
+    files are flushed: the caller syncs and renames. Files get their names after every layer's digest and diff id was
+    right; after an error there are at most empty directories.
 
     Raises FormatError for damage and hostile layers, LimitError, UsageError for a destination that is not empty,
     SealiftError for what the filesystem refuses.
@@ -86,6 +86,8 @@ def _while_useful(pieces: Iterator[bytes], seat: Seat) -> Iterator[bytes]:
 
 
 def _place(tree: Tree, folders: Mapping[str, int], roots: Mapping[str, Path], spool: BodySpool) -> None:
+    with os_errors("the extraction's temporary directory"):
+        spool.settle()
     for name, fd in folders.items():
         with os_errors(roots[name]):
             spool.place(tree.root(name), fd)
@@ -107,7 +109,7 @@ def _report(tree: Tree, roots: list[str], ignored: int, found: FoundImage) -> Ex
                 if name == PROGRAMS:
                     _check_program(node, shown, found.platform, found.archive)
                 files.append(ExtractedFile(path=shown, digest=node.digest, size=node.size, mode=node.mode))
-        if name == PROGRAMS and not root.children:
+        if name == PROGRAMS and next(_walk(root, ()), None) is None:
             raise FormatError("the image has no /bin", where=found.archive, got=found.reference)
     return ExtractReport(files=tuple(sorted(files)), links=tuple(sorted(links)), ignored=ignored)
 

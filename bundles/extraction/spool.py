@@ -15,20 +15,22 @@ from typing import Final
 
 from bundles.digest import Digest
 from bundles.errors import UsageError
+from bundles.extraction.flush import Flusher
 from bundles.extraction.tree import File, Folder, Link
 from bundles.files import TEMP_PREFIX, os_errors
 
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LARGE: Final = 1 << 20  # bytes from which a body is worth a flush of its own
 _HEAD: Final = 64  # bytes of a body kept for a look at its ELF header
 
 
 class BodySpool:
     """Numbered bodies in one hidden directory (`fd`)."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, flusher: Flusher) -> None:
         """Takes the open, empty directory."""
-        self._fd = fd
+        self._fd, self._flusher = fd, flusher
         self._count = 0
         self._lock = threading.Lock()
 
@@ -42,9 +44,15 @@ class BodySpool:
             try:
                 digest, head = _write_hashed(fd, pieces)
                 os.fchmod(fd, mode)
+                if size >= _LARGE:
+                    self._flusher.take(os.dup(fd))
             finally:
                 os.close(fd)
         return File(number=number, digest=digest, size=size, mode=mode, head=head)
+
+    def settle(self) -> None:
+        """Waits for what is on its way to the disk. OSErrors pass."""
+        self._flusher.settle()
 
     def place(self, folder: Folder, fd: int) -> None:
         """Makes all of `folder` in the open, empty directory `fd`. OSErrors pass."""
@@ -77,8 +85,8 @@ def body_spool(beside: Path) -> Iterator[BodySpool]:
         with os_errors(beside.parent):
             os.mkdir(name, 0o700, dir_fd=parent)
         try:
-            with _opened(name, parent) as fd:
-                spool = BodySpool(fd)
+            with _opened(name, parent) as fd, contextlib.closing(Flusher()) as flusher:
+                spool = BodySpool(fd, flusher)
                 try:
                     yield spool
                 finally:

@@ -61,8 +61,16 @@ def _walk(folder: Path, level: int, found: list[Path]) -> None:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 _walk(Path(entry.path), level + 1, found)
-            elif compression(entry.name) is not None and not entry.is_dir():
+            elif compression(entry.name) is not None and not _leads_to_folder(entry):
                 found.append(Path(entry.path))
+
+
+def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
+    """A link that leads in circles is no folder: it is a neighbour that cannot be read, told when it is opened."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -86,19 +94,21 @@ def uncompressed(region: Region, kind: str) -> Iterator[Iterator[bytes]]:
 def bunzip2(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:
     """bzip2 streams, one after another (as pbzip2 writes them) -> content; raises FormatError, LimitError."""
     decoder = bz2.BZ2Decompressor()
-    started, streams = False, 1
+    started, streams, step = False, 1, framed.FIRST
     for chunk in chunks:
-        data = chunk
-        while data or not (decoder.needs_input or decoder.eof):
+        view, at = memoryview(chunk), 0
+        while at < len(view) or not (decoder.needs_input or decoder.eof):
             if decoder.eof:
-                decoder, streams = bz2.BZ2Decompressor(), streams + 1
+                decoder, streams, step = bz2.BZ2Decompressor(), streams + 1, framed.FIRST
                 framed.bound_frames(streams, where)
             started = True
+            data = view[at : at + step] if decoder.needs_input else b""
+            step = min(2 * step, _PIECE)
             try:
                 piece = decoder.decompress(data, _PIECE)
             except (OSError, ValueError, EOFError) as exc:
                 raise FormatError(f"damaged bzip2 data: {exc}", where=where) from exc
+            at += len(data) - (len(decoder.unused_data) if decoder.eof else 0)
             yield piece
-            data = decoder.unused_data if decoder.eof else b""
     if not started or not decoder.eof:
         raise FormatError("bzip2 archive ends too early", where=where)

@@ -7,9 +7,12 @@ index is parsed; `judge` then sees what the index claims.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from bundles.digest import Digest
-from bundles.policy.model import BundleRule, Policy
+
+if TYPE_CHECKING:
+    from bundles.policy.model import BundleRule, Policy  # loads the cryptography library
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +52,16 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def valid_signers(policy: Policy, signed: Iterable[Digest]) -> frozenset[Digest]:
+EXPIRED: Final = "the bundle has expired"
+NOTHING_AGAINST: Final = Verdict(refusals=(), warnings=())
+
+
+def valid_signers(policy: "Policy", signed: Iterable[Digest]) -> frozenset[Digest]:
     """Keys that signed -> those that count: known to the policy and not revoked."""
     return frozenset(signed) & policy.keys.keys() - policy.revoked
 
 
-def admits_signers(policy: Policy, signed: frozenset[Digest]) -> Refusal | None:
+def admits_signers(policy: "Policy", signed: frozenset[Digest]) -> Refusal | None:
     """None when some rule could be met by these keys; else why nothing behind the signature is looked at."""
     if any(rule.quorum.met(signed) for rule in policy.bundles):
         return None
@@ -70,24 +77,26 @@ def admits_signers(policy: Policy, signed: frozenset[Digest]) -> Refusal | None:
 
 
 def judge(
-    policy: Policy, claims: Claims, signed: frozenset[Digest], attested: Iterable[Attested], *, now: int
+    policy: "Policy", claims: Claims, signed: frozenset[Digest], attested: Iterable[Attested], *, now: int | None
 ) -> Verdict:
-    """Every rule whose names match has to hold; a bundle that no rule matches is refused. `now` in epoch seconds."""
+    """Every rule whose names match has to hold; a bundle that no rule matches is refused. `now` in epoch seconds;
+    None: no clock is looked at.
+    """
     rules = [rule for rule in policy.bundles if matches(rule.names, claims.name)]
     statements = tuple(attested)
     refusals: list[Refusal] = []
     warnings: list[str] = []
-    if policy.expires is not None and now >= policy.expires:
+    if policy.expires is not None and now is not None and now >= policy.expires:
         warnings.append(f"the policy {policy.name} {policy.sequence} has expired: get a newer one")
     if not rules:
         refusals.append(Refusal(message="the policy has no rule for this bundle", got=claims.name))
     for rule in rules:
         refusals += _refusals(policy, rule, claims, signed, statements)
-        if claims.expires is not None and now >= claims.expires:
+        if claims.expires is not None and now is not None and now >= claims.expires:
             if rule.expiry == "warn":
                 warnings.append(f"the bundle has expired at {claims.expires}")
             else:
-                refusals.append(_expired(claims.expires, now))
+                refusals.append(expired(claims.expires, now))
     return Verdict(refusals=tuple(dict.fromkeys(refusals)), warnings=tuple(dict.fromkeys(warnings)))
 
 
@@ -97,7 +106,7 @@ def matches(patterns: Iterable[str], name: str) -> bool:
 
 
 def _refusals(
-    policy: Policy, rule: BundleRule, claims: Claims, signed: frozenset[Digest], attested: tuple[Attested, ...]
+    policy: "Policy", rule: "BundleRule", claims: Claims, signed: frozenset[Digest], attested: tuple[Attested, ...]
 ) -> list[Refusal]:
     found = []
     if not rule.quorum.met(signed):
@@ -124,6 +133,7 @@ def _refusals(
     return found
 
 
-def _expired(expires: int, now: int) -> Refusal:
+def expired(expires: int, now: int) -> Refusal:
+    """A bundle that has expired."""
     hint = "get a newer release, or set the clock if it is wrong"
-    return Refusal(message="the bundle has expired", got=f"at {expires}", want=f"> {now}", hint=hint, override=True)
+    return Refusal(message=EXPIRED, got=f"at {expires}", want=f"> {now}", hint=hint, override=True)

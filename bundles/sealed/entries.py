@@ -10,9 +10,13 @@ from typing import Final
 
 from bundles import ustar
 from bundles.errors import FormatError, LimitError
+from bundles.foreign import names
 
 MAX_ENTRIES: Final = 10_000
 _MAX_PAX: Final = 64 << 10  # bytes
+_MAX_END: Final = 2 + ((1 << 20) >> 9)  # blocks of zeros: the end, and what GNU tar fills up
+_WHITEOUT: Final = ".wh."
+_WANTED: Final = ("bin", "charts")  # what a node unpacks
 _PROBE: Final = 20  # bytes of a program that are looked at: up to e_machine
 _ELF: Final = b"\x7fELF\x02\x01"  # 64 bit, little-endian (ELF specification, e_ident)
 
@@ -27,6 +31,8 @@ class EntryScan:
         self._skip = 0  # bytes of a body and its padding that are not looked at
         self._zero_blocks = 0
         self._names: set[str] = set()
+        self._folders: set[str] = set()  # those that entries lie in
+        self._leaves: set[str] = set()  # files and symlinks: nothing lies in them
         self._pax: Mapping[str, str] = {}
         self.programs: list[str] = []
 
@@ -47,8 +53,10 @@ class EntryScan:
 
     def finish(self) -> None:
         """At the end of the layer: raises FormatError when its tar is cut short."""
-        if self._buffer or self._skip or self._zero_blocks < 2:
+        if self._buffer or self._skip or self._pax or self._zero_blocks < 2:
             raise FormatError("the layer's tar is cut short", where=self._where)
+        if self._zero_blocks > _MAX_END:
+            raise LimitError("too much after the end of the layer's tar", where=self._where)
 
     def _wanted(self) -> int:
         """Bytes to have before the next entry can be looked at: the header, and the first bytes of some bodies."""
@@ -79,6 +87,8 @@ class EntryScan:
         header = self._header()
         self._buffer = b""
         if header.typeflag == ustar.PAX:
+            if self._pax:  # Go's reader takes the last of them, Python's the first
+                raise FormatError("two PAX headers for one member", where=self._where)
             self._pax = self._pax_records(rest[: header.size])
             return
         name = self._pax.get("path", header.name)
@@ -94,8 +104,9 @@ class EntryScan:
 
     def _check_name(self, name: str, header: ustar.Header) -> None:
         plain = name.removesuffix("/") if header.typeflag == ustar.DIRECTORY else name
-        if any(part in ("", ".", "..") for part in plain.split("/")) or "\0" in name:
+        if any(part in ("", ".", "..") for part in plain.split("/")):
             raise FormatError("an entry that leaves the layer", where=self._where, got=repr(name[:200]))
+        names.check(plain, self._where)
         if plain in self._names:
             raise FormatError("the same entry twice in a layer", where=self._where, got=repr(name[:200]))
         if header.typeflag not in (ustar.FILE, ustar.DIRECTORY, ustar.SYMLINK):
@@ -108,6 +119,32 @@ class EntryScan:
         if len(self._names) >= MAX_ENTRIES:
             raise LimitError("too many entries in a layer", where=self._where, want=f"<= {MAX_ENTRIES}")
         self._names.add(plain)
+        self._check_place(plain, header)
+
+    def _check_place(self, name: str, header: ustar.Header) -> None:
+        """What the other profile refuses when it unpacks is refused before a bundle is admitted."""
+        parts = name.split("/")
+        folder = header.typeflag == ustar.DIRECTORY
+        if any(part.startswith(_WHITEOUT) for part in parts):
+            raise FormatError("a whiteout in a sealed layer", where=self._where, got=repr(name[:200]))
+        above = {"/".join(parts[:count]) for count in range(1, len(parts))}
+        if not above.isdisjoint(self._leaves) or (not folder and name in self._folders):
+            raise FormatError("an entry below a file or symlink", where=self._where, got=repr(name[:200]))
+        if name in _WANTED and not folder:
+            raise FormatError("must be a folder", where=self._where, got=repr(name))
+        if header.typeflag == ustar.SYMLINK and parts[0] in _WANTED:
+            self._check_link(name, self._pax.get("linkpath", header.linkname))
+        self._folders |= above
+        if not folder:
+            self._leaves.add(name)
+
+    def _check_link(self, name: str, target: str) -> None:
+        """By its text alone: links of links are followed when the image is unpacked."""
+        top = name.partition("/")[0]
+        goal = names.linked(name, target)
+        if not target or goal is None or goal.partition("/")[0] != top:
+            shown = f"{name} -> {target}"
+            raise FormatError(f"a symlink that leaves /{top}", where=self._where, got=shown[:400])
 
     def _check_program(self, name: str, head: bytes) -> None:
         if head.startswith(b"#!"):
@@ -131,8 +168,7 @@ class EntryScan:
             known = key in (b"path", b"linkpath") and key.decode() not in records
             if not known or not equals or not line.endswith(b"\n") or len(line) != length:
                 raise FormatError("a PAX record that does not belong here", where=self._where, got=repr(line[:80]))
-            try:
-                records[key.decode()] = value[:-1].decode("utf-8")
-            except UnicodeDecodeError as exc:
-                raise FormatError("a name that is not UTF-8", where=self._where, got=repr(value[:80])) from exc
+            records[key.decode()] = names.text(value[:-1], "name", self._where)
+        if not records:
+            raise FormatError("an empty PAX header", where=self._where)
         return records

@@ -7,9 +7,10 @@ hashed again on one thread, in pieces that fit its core's cache.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from bundles import oci
@@ -39,7 +40,7 @@ class Wanted:
     """What an archive is held against; all that is left out is not compared.
 
     `platform`: of every image. `archive` and `images`: bundle.json's. `runtime`: the runtime image's reference; when
-    None an image called rke2-runtime is. `mtime`: of each member, seconds since the epoch.
+    None an image called rke2-runtime is. `mtime`: of each member, seconds since the epoch. `seen`: see bundles.seen.
     """
 
     platform: Platform | None = None
@@ -47,6 +48,7 @@ class Wanted:
     images: Sequence[Image] | None = None
     runtime: Reference | None = None
     mtime: int | None = None
+    seen: Mapping[Digest, LayerReport] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def verify_archive(
@@ -89,7 +91,7 @@ def verify_region(region: Region, wanted: Wanted, *, quick: bool, progress: Prog
     layer_bytes = sum(entry.size for _, entry in archive.layout.blobs() if entry.content is None)
     progress.advance(region.size - layer_bytes)
     jobs = _jobs(archive, wanted)
-    checker = _Checker(region, progress, quick)
+    checker = _Checker(region, progress, quick, wanted.seen)
     reports = Crew(checker.check, _weight).all(jobs, workers)
     found = {report.digest: report for report in reports}
     programs = tuple(sorted(name for job in jobs if job.scan for name in job.scan.programs))
@@ -163,6 +165,7 @@ class _Checker:
     region: Region
     progress: Progress
     quick: bool
+    seen: Mapping[Digest, LayerReport]
 
     def check(self, job: _Job, seat: Seat) -> LayerReport:
         """Hashes what is stored and what is inside in one pass; damage is told as damage of the blob."""
@@ -172,7 +175,9 @@ class _Checker:
         frames: Frames | None = None
         failure: FormatError | None = None
         try:
-            if not self.quick:
+            if (known := _known(job, self.seen.get(job.layer.digest))) is not None:
+                size, frames = known.content_size, known.frames
+            elif not self.quick:
                 size, frames = _check_content(job, chunks, seat)
         except FormatError as exc:
             failure = exc
@@ -192,6 +197,14 @@ class _Checker:
             stored.update(chunk)
             self.progress.advance(len(chunk))
             yield chunk
+
+
+def _known(job: _Job, report: LayerReport | None) -> LayerReport | None:
+    """A report that already answers all that is asked of this layer; programs are always looked at."""
+    if report is None or report.content_size is None or job.scan is not None:
+        return None
+    same = {report.diff_id} == job.diff_ids and report.media_type == job.layer.media_type
+    return report if same and job.frames in (None, report.frames) else None
 
 
 def _weight(job: _Job) -> int:

@@ -6,7 +6,7 @@ reader, protojson, refuses unknown fields too. Entries of a transparency log may
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -14,7 +14,9 @@ from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError
 from bundles.signing.base64text import decode_base64, encode_base64
-from bundles.signing.keys import PublicKey
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey  # loads the cryptography library, which a look at a bundle need not
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 MAX_MESSAGE: Final = 64 << 10  # bytes of a bundle with a signature: 400 without log entries, some 5 000 with one
@@ -24,8 +26,9 @@ _MAX_SIGNATURE: Final = 512  # bytes
 
 
 class _Hash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    algorithm: str
-    digest: str
+    # cosign 3 leaves both out for Ed25519, which hashes by itself.
+    algorithm: str = ""
+    digest: str = ""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,10 +68,10 @@ class _Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedMessage:
-    """A signature over a file's bytes. `claimed` is what the signer says their digest is: never a proof."""
+    """A signature over a file's bytes. `claimed` is what the signer says their digest is, if it says: never a proof."""
 
     hint: str
-    claimed: Digest
+    claimed: Digest | None
     signature: bytes
 
 
@@ -82,7 +85,7 @@ class SignedStatement:
     signature: bytes
 
 
-def write_message(key: PublicKey, message_digest: Digest, signature: bytes) -> bytes:
+def write_message(key: "PublicKey", message_digest: Digest, signature: bytes) -> bytes:
     """The bundle of a signature over bytes with this digest; canonical JSON."""
     return _write(
         key,
@@ -93,7 +96,7 @@ def write_message(key: PublicKey, message_digest: Digest, signature: bytes) -> b
     )
 
 
-def write_statement(key: PublicKey, payload_type: str, payload: bytes, signature: bytes) -> bytes:
+def write_statement(key: "PublicKey", payload_type: str, payload: bytes, signature: bytes) -> bytes:
     """The bundle of a DSSE envelope with one signature; canonical JSON."""
     return _write(
         key,
@@ -105,7 +108,7 @@ def write_statement(key: PublicKey, payload_type: str, payload: bytes, signature
     )
 
 
-def _write(key: PublicKey, **content: Any) -> bytes:
+def _write(key: "PublicKey", **content: Any) -> bytes:
     document = {"mediaType": MEDIA_TYPE, "verificationMaterial": {"publicKey": {"hint": key.hint}}}
     return jsontext.encode_canonical(document | content)
 
@@ -116,11 +119,8 @@ def read_message(data: bytes, *, where: object) -> SignedMessage:
     message = bundle.messageSignature
     if message is None:
         raise FormatError("a signed statement where a signature is wanted", where=where)
-    if message.messageDigest.algorithm != _SHA256:
-        raise FormatError("another hash than sha256", where=where, got=message.messageDigest.algorithm[:40])
-    claimed = decode_base64(message.messageDigest.digest, where=where)
-    signature = _signature(message.signature, where)
-    return SignedMessage(hint=_hint(bundle, where), claimed=Digest(claimed.hex()), signature=signature)
+    claimed = _claimed(message.messageDigest, where)
+    return SignedMessage(hint=_hint(bundle, where), claimed=claimed, signature=_signature(message.signature, where))
 
 
 def read_statement(data: bytes, *, where: object, max_size: int = MAX_STATEMENT) -> SignedStatement:
@@ -157,6 +157,14 @@ def _hint(bundle: _Bundle, where: object) -> str:
     if material.publicKey is None:
         raise FormatError("a bundle that names no key", where=where)
     return material.publicKey.hint
+
+
+def _claimed(said: _Hash, where: object) -> Digest | None:
+    if said == _Hash():
+        return None
+    if said.algorithm != _SHA256:
+        raise FormatError("another hash than sha256", where=where, got=said.algorithm[:40])
+    return Digest(decode_base64(said.digest, where=where).hex())
 
 
 def _signature(text: str, where: object) -> bytes:

@@ -7,12 +7,15 @@ one signature of two is not let through on the other.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, TrustError
 from bundles.signing import blob, envelope, names
 from bundles.signing.base64text import decode_base64
-from bundles.signing.keys import Algorithm, PublicKey
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import Algorithm, PublicKey  # loads the cryptography library
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,13 +26,13 @@ class Signature:
     """
 
     key: Digest
-    algorithm: Algorithm
+    algorithm: "Algorithm"
     file: str
     high_s: bool = False
 
 
 def holding(
-    message: bytes, files: Mapping[str, bytes], keys: Iterable[PublicKey], *, where: object
+    message: bytes, files: Mapping[str, bytes], keys: Iterable["PublicKey"], *, where: object
 ) -> tuple[Signature, ...]:
     """The signatures over `message` in `files` (name -> content) that are of `keys`, in the order of the names.
 
@@ -60,8 +63,8 @@ def holding(
 class _Check:
     message: bytes
     digest: Digest
-    by_hint: Mapping[str, PublicKey]
-    by_short: Mapping[str, PublicKey]
+    by_hint: Mapping[str, "PublicKey"]
+    by_short: Mapping[str, "PublicKey"]
     where: object
 
     def envelope(self, name: str, signed: envelope.SignedMessage) -> Signature | None:
@@ -73,7 +76,7 @@ class _Check:
         key = self.by_hint.get(signed.hint)
         if key is None:
             return None
-        if signed.claimed != self.digest:
+        if signed.claimed not in (None, self.digest):
             raise FormatError(
                 "a signature of something else", where=f"{self.where}: {name}", got=signed.claimed, want=self.digest
             )
@@ -92,6 +95,6 @@ class _Check:
                 continue
         return None
 
-    def _verified(self, name: str, key: PublicKey, signature: bytes) -> Signature:
+    def _verified(self, name: str, key: "PublicKey", signature: bytes) -> Signature:
         high_s = key.verify(signature, self.message, where=f"{self.where}: {name}")
         return Signature(key=key.id, algorithm=key.algorithm, file=name, high_s=high_s)

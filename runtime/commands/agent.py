@@ -37,10 +37,12 @@ def agent(
     The token pins the cluster's authority: nothing is said to a server that is not of it. Servers are found again by
     what was learned of them; an agent that has joined before starts while they are down. Ends as `server` does.
     """
+    import time
     from importlib.metadata import version
 
     from runtime.daemon.server import serve
     from runtime.daemon.setup import make_node
+    from runtime.trusting.standing import check_standing
 
     given = {
         "server": url,
@@ -57,6 +59,7 @@ def agent(
         allow_unlisted=allow_unlisted_images,
         say=lambda line: click.echo(line, err=True),
     )
+    check_standing(node.layout, now=int(time.time()), say=node.say)
     code, reason = serve(node, version=version("sealift"))
     click.echo(f"stopped: {reason}", err=True)
     return code

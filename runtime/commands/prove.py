@@ -45,6 +45,7 @@ def prove(
     import time
 
     from bundles import trust
+    from bundles.files import os_errors
     from bundles.platform import from_machine
     from bundles.talk import make_progress
     from runtime.prove import proof
@@ -55,6 +56,8 @@ def prove(
         raise UsageError("agents cannot be proved yet", got=f"--agents {agents}", hint="leave --agents away")
     if not report.absolute().parent.is_dir():
         raise UsageError("no such folder for the report", where=report)
+    with os_errors(report):
+        report.unlink(missing_ok=True)  # a proof that is interrupted must not leave the word of an earlier one
     machine = os.uname()
     result = proof.prove(
         proof.Proving(
@@ -71,7 +74,9 @@ def prove(
             say=lambda line: click.echo(line, err=True),
         )
     )
-    documents.write(report, result)
-    click.echo(documents.encode(result).decode() if as_json else str(report), nl=not as_json)
-    if faults := result.faults():
+    documents.write(report, result.report)
+    click.echo(documents.encode(result.report).decode() if as_json else str(report), nl=not as_json)
+    if result.error is not None:
+        raise result.error
+    if faults := result.report.faults():
         raise SealiftError("the bundle is not proved", where=bundle, got="; ".join(faults), hint=f"look at {report}")

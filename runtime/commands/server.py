@@ -33,10 +33,12 @@ def server(
     Ends with SIGTERM or SIGINT, or when containerd ends; pods run on, and the next start finds them. What happens is
     told on stderr; `sealift-node status` shows how the node stands.
     """
+    import time
     from importlib.metadata import version
 
     from runtime.daemon.server import serve
     from runtime.daemon.setup import make_node
+    from runtime.trusting.standing import check_standing
 
     flags = [("disable", name) for name in disable]
     flags += [(key, value) for key, value in (("node-name", node_name), ("node-ip", node_ip)) if value is not None]
@@ -48,6 +50,7 @@ def server(
         allow_unlisted=allow_unlisted_images,
         say=lambda line: click.echo(line, err=True),
     )
+    check_standing(node.layout, now=int(time.time()), say=node.say)
     code, reason = serve(node, version=version("sealift"))
     click.echo(f"stopped: {reason}", err=True)
     return code

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles.errors import MissingError
+from bundles.files import remove_abandoned
 from bundles.reference import Reference
 from runtime.configs.apiserver import ENCRYPTION_KEY, egress_selector, encryption_config, encryption_state, pod_security
 from runtime.configs.containerd import Host, containerd_config, crictl_config
@@ -38,6 +39,8 @@ def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url
     secret_folder(paths.agent)
     for folder in (paths.pod_manifests, paths.kubelet_folder, paths.registry_hosts, paths.logs, paths.containerd_root):
         ensure_folder(folder, SECRET_MODE)
+    for file in (paths.kubelet_config, paths.containerd_config, paths.crictl_config):
+        remove_abandoned(file.parent)
     ensure_folder(paths.volume_plugins)
     _settle_all(agent_kubeconfigs(node, api_url))
     settle(paths.kubelet_config, kubelet_config(node, systemd=host.systemd).encode())
@@ -55,6 +58,7 @@ def write_server_files(node: NodeConfig, *, entropy: Entropy) -> Membership:
     for folder in (paths.server, paths.cred, paths.server_etc, paths.server / "logs", paths.etcd):
         secret_folder(folder)
     ensure_folder(paths.pod_security.parent)
+    remove_abandoned(paths.pod_security.parent)
     _settle_all(server_kubeconfigs(node))
     settle(paths.egress_selector, egress_selector())
     settle(paths.pod_security, pod_security().encode())
@@ -104,8 +108,10 @@ def _copy_kubelet_files(node: NodeConfig) -> None:
 
 
 def _settle_all(texts: Mapping[Path, str]) -> None:
+    for folder in sorted({path.parent for path in texts}):
+        ensure_folder(folder, SECRET_MODE)
+        remove_abandoned(folder)
     for path, text in texts.items():
-        ensure_folder(path.parent, SECRET_MODE)
         settle(path, text.encode())
 
 

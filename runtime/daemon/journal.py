@@ -14,7 +14,7 @@ import msgspec
 
 from bundles import jsontext
 from bundles.errors import FormatError, SealiftError
-from bundles.files import os_errors, temp_name
+from bundles.files import atomic_writer, os_errors, remove_abandoned
 from runtime.daemon.advance import State
 from runtime.daemon.table import Table
 from runtime.folders import ensure_folder
@@ -89,10 +89,8 @@ def stage_records(table: Table, state: State, began: float) -> list[StageRecord]
 def write_journal(layout: NodeLayout, journal: Journal) -> None:
     """Replaces daemon.json; without fsync: after a power cut nobody believes it anyway."""
     target = journal_path(layout)
-    temp = temp_name(target)
-    with os_errors(target):
-        temp.write_bytes(jsontext.encode_canonical(journal))
-        os.rename(temp, target)
+    with atomic_writer(target, durable=False) as writer:
+        writer.write(jsontext.encode_canonical(journal))
 
 
 def read_journal(layout: NodeLayout) -> Journal | None:
@@ -146,6 +144,7 @@ def only_daemon(layout: NodeLayout) -> Iterator[None]:
             ) from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        remove_abandoned(path.parent)
         yield
     finally:
         os.close(fd)

@@ -14,6 +14,7 @@ import msgspec
 
 from bundles.errors import SealiftError
 from runtime import admitted
+from runtime.admission import finish_alone
 from runtime.daemon.actions import (
     balance,
     cluster,
@@ -99,6 +100,7 @@ def serve(node: Node, *, version: str) -> tuple[int, str]:
         raise SealiftError("only root can run a node")
     table = table_for(node.config.role)
     with only_daemon(node.layout):
+        finish_alone(node.layout, node.say)
         record = admitted.read(node.layout.admitted)
         journal = new_journal(
             pid=os.getpid(),

@@ -20,7 +20,10 @@ _MARKS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """`pid` of the daemon that runs, None when none does; `journal` its words or the last run's."""
+    """`pid` of the daemon that runs, 0 while its number is not known yet, None when none does.
+
+    `journal`: its words, None while it has not said any; when none runs, the last run's.
+    """
 
     data: str
     pid: int | None
@@ -39,12 +42,10 @@ class Status:
 def read_status(layout: NodeLayout) -> Status:
     """Looks; raises FormatError for files of another version."""
     record = admitted.read(layout.admitted)
-    return Status(
-        data=str(layout.data),
-        pid=holder(layout),
-        bundle=record.bundle if record else "",
-        journal=read_journal(layout),
-    )
+    pid, journal = holder(layout), read_journal(layout)
+    if pid is not None and journal is not None and journal.pid != pid:
+        journal = None  # of the run before, which may have been ready
+    return Status(data=str(layout.data), pid=pid, bundle=record.bundle if record else "", journal=journal)
 
 
 def as_document(status: Status) -> dict[str, Any]:
@@ -88,10 +89,10 @@ def as_document(status: Status) -> dict[str, Any]:
 def as_tree(status: Status) -> list[str]:
     """For people: each stage below the last of those it needs."""
     journal = status.journal
-    alive = f"process {status.pid}" if status.pid is not None else "no daemon runs"
+    alive = f"process {status.pid or 'unknown'}" if status.pid is not None else "no daemon runs"
     lines = [f"{status.data}: {alive}", f"bundle: {status.bundle or 'none admitted'}"]
     if journal is None:
-        return [*lines, "this node never ran"]
+        return [*lines, "this node never ran" if status.pid is None else "the daemon begins"]
     if journal.bundle != status.bundle:
         lines.append(f"warning: the daemon was started from {journal.bundle or 'no bundle'}: restart it")
     lines.append(f"{journal.role} {journal.node}" + (": ready" if status.ready else ""))

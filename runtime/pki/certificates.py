@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -112,16 +112,25 @@ def reason_to_renew(
 def read_chain(data: bytes, where: object) -> tuple[x509.Certificate, ...]:
     """PEM -> its certificates, at least one. Raises FormatError."""
     try:
-        return tuple(x509.load_pem_x509_certificates(data))
-    except ValueError as exc:
+        chain = tuple(x509.load_pem_x509_certificates(data))
+        for certificate in chain:  # the library parses these when they are asked for
+            _ = (certificate.public_key(), certificate.subject, certificate.extensions, certificate.not_valid_after_utc)
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as exc:
         raise FormatError(f"not a certificate in PEM: {exc}", where=where) from exc
+    return chain
 
 
 def read_key(data: bytes, where: object) -> Key:
     """PEM without a password -> the first key, EC or RSA. Raises FormatError."""
     try:
         key = serialization.load_pem_private_key(data, None)
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise FormatError("not a private key in PEM", where=where) from exc
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise FormatError("not an EC or RSA key", where=where)

@@ -13,6 +13,7 @@ from typing import Final
 from cryptography import x509
 
 from bundles.errors import SealiftError
+from bundles.files import remove_abandoned
 from runtime.entropy import Entropy
 from runtime.folders import SECRET_MODE, ensure_folder
 from runtime.nodeconf.model import NodeConfig
@@ -85,9 +86,10 @@ def ensure_agent_pki(node: NodeConfig, signers: Signers, *, now: datetime, entro
 
 
 def secret_folder(path: Path) -> None:
-    """Makes a folder with mode 0700, and takes others' permissions away from one that exists."""
+    """Makes a folder with mode 0700; takes others' permissions and what a crash left away from one that exists."""
     ensure_folder(path, SECRET_MODE)
     tighten(path, SECRET_MODE)
+    remove_abandoned(path)
 
 
 def _authority(

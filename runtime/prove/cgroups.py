@@ -36,9 +36,9 @@ class Hierarchy:
 def hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
     """The text of /proc/self/mountinfo (proc(5)) -> the hierarchies below /sys/fs/cgroup, each once."""
     found: dict[str, Hierarchy] = {}
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         left, _, right = line.partition(" - ")
-        fields, kind = left.split(), right.split()
+        fields, kind = left.split(" "), right.split(" ")
         if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
             continue
         mount = Path(fields[4])

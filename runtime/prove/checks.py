@@ -129,8 +129,9 @@ async def run_checks(
         begin = clock()
         trouble = await _until_well(check, scene, clock)
         seconds = clock() - begin
-        results.append(CheckResult(name=check.name, ok=not trouble, seconds=round(seconds, 2)))
-        say(f"{'ok' if not trouble else 'FAILED'}: {check.name} ({check.text}), {seconds:.1f} s{trouble}")
+        results.append(CheckResult(name=check.name, ok=not trouble, seconds=round(seconds, 2), error=trouble))
+        end = f"\n{trouble}" if trouble else ""
+        say(f"{'FAILED' if trouble else 'ok'}: {check.name} ({check.text}), {seconds:.1f} s{end}")
     return tuple(results)
 
 
@@ -143,9 +144,9 @@ async def _until_well(check: Check, scene: Scene, clock: Callable[[], float]) ->
                 await check.work(scene)
             return ""
         except SealiftError as exc:
-            trouble = f"\n{exc}"
+            trouble = str(exc)
         except TimeoutError:
-            trouble = "\nit did not end"
+            trouble = "it did not end"
         if clock() >= end:
             return trouble
         await asyncio.sleep(1.0)

@@ -1,9 +1,14 @@
 """What a proof found so far, and the report made of it. Pure."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
 
-from bundles.errors import ProblemsError
+import msgspec
+
+from bundles.errors import ProblemsError, SealiftError
 from bundles.index import BundleIndex
 from runtime.daemon.chosen import choose_images
 from runtime.daemon.journal import Journal
@@ -19,6 +24,7 @@ from runtime.prove.probe import NAMESPACE
 from runtime.prove.report import (
     Bundle,
     CheckResult,
+    Failure,
     MissingResult,
     NodeResult,
     OutsideResult,
@@ -32,11 +38,28 @@ _NOTHING = Usage(used=(), unused=(), missing=(), strange=())
 _NOBODY = Outside()
 
 
+class Phase(Enum):
+    """How far a proof is."""
+
+    READ = "read"  # who signed the bundle, and its index
+    STAGE = "stage"  # every byte of it, copied into the machine
+    MACHINE = "machine"  # namespaces, and that what wants out is counted
+    BOOT = "boot"  # until everything is ready
+    CHECKS = "checks"  # what users do, and what was used
+    TEARDOWN = "teardown"
+
+
 @dataclass(slots=True)
 class Findings:
-    """Filled in as a proof goes on; everything has a value also when it ends early."""
+    """Filled in as a proof goes on; everything has a value also when it ends early.
+
+    `failure` is the first thing that went so wrong that the proof could not go on, `error` the same as it was raised.
+    """
 
     node: str
+    phase: Phase = Phase.READ
+    failure: Failure | None = None
+    error: SealiftError | None = None
     ready: bool = False
     observed: Observed = field(default_factory=Observed)
     journal: Journal | None = None
@@ -46,30 +69,50 @@ class Findings:
     checks: tuple[CheckResult, ...] = ()
     namespaces: frozenset[str] = frozenset()
 
+    def failed(self, phase: Phase, words: str) -> None:
+        """Notes why the proof cannot go on; the first reason stays."""
+        self.failure = self.failure or Failure(during=phase.value, error=words)
 
-def make_report(offer: Offer, findings: Findings, left: tuple[str, ...]) -> Report:
-    """Findings, and what could not be taken down -> the report."""
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """An error ends the block, and is noted instead of raised: the report tells it."""
+        try:
+            yield
+        except SealiftError as exc:
+            self.failed(self.phase, str(exc))
+            self.error = self.error or exc
+
+
+def make_report(bundle: Path, offer: Offer | None, findings: Findings, left: tuple[str, ...]) -> Report:
+    """What was to be proved (`offer` None: it could not even be read), findings, what could not be taken down."""
     observed, journal = findings.observed, findings.journal
-    index = offer.index
+    missing = findings.used.missing or (missing_roles(offer.index) if offer else ())
     return Report(
         ready=findings.ready,
-        bundle=Bundle(name=offer.name, version=index.version, sha256=offer.digest),
+        bundle=_bundle(bundle, offer),
         nodes=(NodeResult(name=findings.node, role="server", ready_seconds=_reached(journal, _READY)),),
         pods=tuple(_pod(pod) for pod in observed.cluster.pods if pod.metadata.namespace != NAMESPACE),
         images=findings.used.used,
         unused=findings.used.unused,
-        missing=findings.used.missing or missing_roles(index),
+        missing=missing,
         outside=OutsideResult(
             attempts=findings.outside.attempts + len(observed.pulls),
             packets=findings.outside.packets,
             control=findings.control,
         ),
-        checks=(*findings.checks, CheckResult(name="teardown", ok=not left, seconds=0.0)),
+        checks=(*findings.checks, CheckResult(name="teardown", ok=not left, seconds=0.0, error="\n".join(left))),
         stages=tuple(
             StageResult(name=stage.name, seconds=_reached(journal, stage.name))
             for stage in (journal.stages if journal else ())
         ),
+        failure=findings.failure or msgspec.UNSET,
     )
+
+
+def _bundle(bundle: Path, offer: Offer | None) -> Bundle:
+    if offer is None:
+        return Bundle(name=bundle.name, version="", sha256=None)
+    return Bundle(name=offer.name, version=offer.index.version, sha256=offer.digest)
 
 
 def missing_roles(index: BundleIndex) -> tuple[MissingResult, ...]:

@@ -16,11 +16,11 @@ _MAX: Final = 32 << 20  # bytes
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """The bundle: its folder's name, its version, and the digest of its bundle.json."""
+    """The bundle: its folder's name, its version, and the digest of its bundle.json; null when it cannot be read."""
 
     name: str
     version: str
-    sha256: Digest
+    sha256: Digest | None
 
 
 class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +65,13 @@ class OutsideResult(msgspec.Struct, frozen=True, kw_only=True):
     control: bool
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A check, and how long it took."""
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A check, and how long it took; `error` says why it is not ok, and is left out when it is."""
 
     name: str
     ok: bool
     seconds: float
+    error: str = ""
 
 
 class StageResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +81,18 @@ class StageResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a proof ended early: `during` read, stage, machine, boot, checks or teardown."""
+
+    during: str
+    error: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole proof. `ready`: every chart installed, every workload Ready. `good` says whether all is as it must be."""
+    """A whole proof. `ready`: every chart installed, every workload Ready. `faults` says what is not as it must be.
+
+    `failure` is left out when the proof came to its end.
+    """
 
     format: str = FORMAT
     ready: bool
@@ -94,10 +105,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     outside: OutsideResult
     checks: tuple[CheckResult, ...]
     stages: tuple[StageResult, ...]
+    failure: Failure | msgspec.UnsetType = msgspec.UNSET
 
     def faults(self) -> tuple[str, ...]:
         """What is not as it must be, in words; empty: proved."""
-        found = [] if self.ready else ["not everything became ready"]
+        found = [] if self.failure is msgspec.UNSET else [f"{self.failure.during}: {self.failure.error}"]
+        found += [] if self.ready else ["not everything became ready"]
         found += [f"{image.reference} is not in the bundle, {', '.join(image.used_by)} asks" for image in self.missing]
         if self.outside.attempts or self.outside.packets:
             found.append(f"something wanted out: {self.outside.attempts} attempts, {self.outside.packets} packets")

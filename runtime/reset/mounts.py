@@ -17,7 +17,9 @@ _DELETED: Final = "//deleted"
 def mounts_below(text: str, folders: Iterable[str], exact: Iterable[str] = ()) -> list[str]:
     """mountinfo -> mount points below `folders` (not themselves) and those of `exact`; the last mounted first."""
     prefixes, names = tuple(f"{folder.rstrip('/')}/" for folder in folders), set(exact)
-    points = [_OCTAL.sub(lambda m: chr(int(m[1], 8)), line.split(" ")[4]) for line in text.splitlines() if line]
+    # Only newlines end lines: the kernel escapes those in names, but not what else splits lines in Python.
+    fields = [line.split(" ") for line in text.split("\n")]
+    points = [_OCTAL.sub(lambda m: chr(int(m[1], 8)), each[4]) for each in fields if len(each) > 4]
     points = [point.removesuffix(_DELETED) for point in points]
     return [point for point in reversed(points) if point.startswith(prefixes) or point in names]
 

@@ -13,7 +13,7 @@ _COMPATIBLE: Final = ("filter", "nat", "mangle", "raw", "security")
 
 def without_ours(saved: str) -> str | None:
     """`iptables-save` text without our rules, for `iptables-restore`; None when there are none."""
-    lines = saved.splitlines()
+    lines = saved.removesuffix("\n").split("\n")  # comments of others may hold what else splits lines in Python
     kept = [line for line in lines if line.startswith("#") or not _OURS.search(line)]
     return "\n".join(kept) + "\n" if len(kept) < len(lines) else None
 

@@ -1,4 +1,4 @@
-"""The order of a reset: the daemon, its programs, pods, mounts, network, cgroups, files, settings; then a last look."""
+"""The order of a reset: the daemon, its programs, pods, mounts, network, cgroups, settings, files; then a last look."""
 
 import asyncio
 import contextlib
@@ -67,8 +67,8 @@ async def reset(
         folders = (str(paths.state.parent), str(paths.kubelet_root))
         report.done["mounts"] = await mounts.unmount(environment, folders, _namespaces(found))
         report.done["cgroups"] = await _remove_cgroups()
+        report.done["kernel settings"] = len(kernel.restore(layout))  # before the file goes that says what they were
         _remove_files(layout, paths, found, bundles_too, report)
-        report.done["kernel settings"] = len(kernel.restore(layout))
         _forget(layout, bundles_too)
     if bundles_too:
         _remove_data(layout, report)

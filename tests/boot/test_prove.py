@@ -1,6 +1,8 @@
 """Whole proofs of the bundle that `make test` built: a cold boot, and what is said of bundles that lack something."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from runtime.prove import report as documents
 from runtime.prove.checks import CHECKS
 from runtime.prove.footprint import still_there
 from runtime.prove.images import NODE, SANDBOXES
+from tests.support.damage import flip
 from tests.support.node import sealift_node
 from tests.support.without import without_image
 
@@ -57,6 +60,32 @@ def test_an_image_without_which_no_node_begins_is_named(rke2_bundle: Path, tmp_p
     assert [image["reference"] for image in found["missing"]] == ["etcd-image"]
     assert found["outside"] == {"attempts": 0, "packets": 0, "control": True}
     assert {"name": "teardown", "ok": True, "seconds": 0.0} in found["checks"]
+    assert found["failure"]["during"] == "boot" and "etcd-image" in found["failure"]["error"]
+
+
+def test_a_damaged_bundle_gets_a_report_that_names_the_archive(rke2_bundle: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / rke2_bundle.name
+    shutil.copytree(rke2_bundle, bundle, copy_function=os.link)
+    archive = bundle / "images/rke2-images-flannel.linux-amd64.tar"
+    archive.unlink()
+    shutil.copy(rke2_bundle / "images" / archive.name, archive)
+    flip(archive, archive.stat().st_size // 2)
+    (tmp_path / "report.json").write_text("an earlier proof: all is well")
+    found, words = failed_proof(bundle, tmp_path)
+    assert found["ready"] is False and found["failure"]["during"] == "stage"
+    assert archive.name in found["failure"]["error"] and archive.name in words
+    assert found["bundle"]["name"] == rke2_bundle.name and found["stages"] == [] and found["missing"] == []
+    assert {"name": "teardown", "ok": True, "seconds": 0.0} in found["checks"]
+
+
+def test_what_is_no_bundle_gets_a_report_too(tmp_path: Path) -> None:
+    bundle = tmp_path / "b-v1"
+    bundle.mkdir()
+    (bundle / index.INDEX_NAME).write_text("{")
+    found, words = failed_proof(bundle, tmp_path)
+    assert found["bundle"] == {"name": "b-v1", "version": "", "sha256": None}
+    assert found["failure"]["during"] == "read" and index.INDEX_NAME in found["failure"]["error"]
+    assert index.INDEX_NAME in words
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

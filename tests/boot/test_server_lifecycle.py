@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import shutil
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from bundles.errors import SealiftError
 from bundles.platform import from_machine
 from bundles.talk import SilentProgress
 from bundles.trust import Trust
+from runtime.daemon.actions.kernel import OF_KUBELET, WANTED
 from runtime.layout import DEFAULT_DATA_DIR
 from runtime.process import Child
 from runtime.prove.boot import host_layout, start_server, write_config
@@ -24,12 +28,16 @@ from runtime.prove.mounts import PRIVATE
 from runtime.prove.namespaces import Machine, start_machine, start_switch
 from runtime.prove.network import Port
 from runtime.stage import stage
+from tests.support import tars
+from tests.support.damage import flip
 from tests.support.programs import SYSTEM_PATH
 
 pytestmark = pytest.mark.real
 ENV = {"PATH": SYSTEM_PATH, "HOME": "/run/tmp", "TMPDIR": "/run/tmp"}
 HIERARCHIES = hierarchies(Path("/proc/self/mountinfo").read_text())
 SECONDS = 180.0
+SOCKET = Path("/run/k3s/containerd/containerd.sock")
+FLANNEL = "rke2-images-flannel.linux-amd64.tar"
 NODE = "from runtime.cli import main; main()"
 
 
@@ -55,8 +63,6 @@ class Booted:
 
     async def node(self, *words: str, check: bool = False) -> str:
         """`sealift-node` inside the machine."""
-        import sys
-
         argv = [sys.executable, "-P", "-c", NODE, *words, "--data-dir", str(DEFAULT_DATA_DIR)]
         output = await self.machine.call(argv, check=check, timeout=120.0)
         return output.text
@@ -95,6 +101,13 @@ class Booted:
             for pod in pods
             for container in pod["status"].get("containerStatuses", [])
         }
+
+    async def try_restarts(self) -> dict[str, int]:
+        """The same; nothing while the apiserver does not answer."""
+        try:
+            return await self.restarts()
+        except SealiftError:
+            return {}
 
     async def settled(self) -> None:
         """Until all pods are ready, so that nothing is in the middle of a start."""
@@ -163,6 +176,8 @@ def test_a_node_survives_whatever_dies_and_a_reset_leaves_nothing(
 ) -> None:
     async def inside() -> None:
         async with booted(ledger, tmp_path, rke2_bundle) as node:
+            before = await _settings(node)
+            await _bad_archives_are_named(node, rke2_bundle)
             await _killed_while_it_comes_up(node)
             await node.settled()
             pods = {name: await node.pids(name) for name in ("etcd", "kube-apiserver")}
@@ -175,8 +190,51 @@ def test_a_node_survives_whatever_dies_and_a_reset_leaves_nothing(
             await _pods_killed(node)
             await _secrets_are_roots(node)
             await _reset(node)
+            assert await _settings(node) == before
 
     asyncio.run(inside())
+
+
+async def _settings(node: Booted) -> str:
+    """What a node changes of its machine's kernel; at the first call everything is as no node wants it."""
+    names = [name for name in (*WANTED, *OF_KUBELET) if node.machine.outside(Path("/proc/sys") / name).exists()]
+    assert {"net/ipv4/ip_forward", "vm/overcommit_memory"} <= set(names)
+    if node.daemon is None:
+        commands = [f"echo 0 > /proc/sys/{name} || true" for name in names]
+        await node.machine.call(["sh", "-c", "; ".join(commands)])
+    return (await node.machine.call(["grep", "-H", "", *(f"/proc/sys/{name}" for name in names)])).text
+
+
+async def _bad_archives_are_named(node: Booted, bundle: Path) -> None:
+    """A damaged archive and somebody else's in agent/images: named by status and in the log, and not imported."""
+    images = host_layout(node.machine.home).images
+    damaged, foreign = images / FLANNEL, images / "somebody.tar"
+    damaged.unlink()  # a link to the kept bundle, which stays as it is
+    shutil.copy(bundle / "images" / FLANNEL, damaged)
+    flip(damaged, damaged.stat().st_size // 2)
+    foreign.write_bytes(
+        tars.new_docker(tars.image(tars.tar(tars.member("bin/somebody", b"hello"))), "docker.io/some/body:1")
+    )
+    await node.start()
+    status = await node.until(lambda status: reached(status, "images"))
+    assert set(status["problems"]) == {FLANNEL, foreign.name}
+    assert "damaged" in status["problems"][FLANNEL] and "no admitted bundle" in status["problems"][foreign.name]
+    assert FLANNEL in stage_of(status, "archives")["detail"]
+    ctr = [str(DEFAULT_DATA_DIR / "bin/ctr"), "-a", str(SOCKET), "-n", "k8s.io", "images", "ls", "-q"]
+    there = (await node.machine.call(ctr)).text
+    assert "hardened-etcd" in there and "flannel" not in there and "some/body" not in there
+    log = (node.machine.home / "server.log").read_text()
+    assert f"not imported: {FLANNEL}: damaged" in log and f"not imported: {foreign.name}" in log
+    await node.machine.call(["kill", "-9", str(status["pid"])])
+    await node.until(lambda status: not status["running"])
+    foreign.unlink()
+    damaged.unlink()
+    os.link(bundle_folder(images, bundle) / "images" / FLANNEL, damaged)
+
+
+def bundle_folder(images: Path, bundle: Path) -> Path:
+    """Where the staged bundle is kept."""
+    return images.parents[1] / "sealift/bundles" / bundle.name
 
 
 async def _killed_while_it_comes_up(node: Booted) -> None:
@@ -228,6 +286,14 @@ async def _pods_killed(node: Booted) -> None:
                 break
             await asyncio.sleep(0.2)
         assert found and found != before
+    await node.until(ready)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        restarts = await node.try_restarts()
+        if restarts.get("etcd-m1/etcd") and restarts.get("kube-apiserver-m1/kube-apiserver"):
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError("etcd and kube-apiserver did not come back")
 
 
 async def _secrets_are_roots(node: Booted) -> None:
@@ -238,6 +304,15 @@ async def _secrets_are_roots(node: Booted) -> None:
             ["find", *folders, "-type", "f", "-name", name, "-perm", "/077", "-not", "-empty"]
         )
         assert found.text == ""
+    # Whatever they are called: nobody but root reads any key, not even where a folder would have to stop him.
+    search = ["grep", "-rlsE", "PRIVATE KEY|client-key-data|aescbc|secretbox", *folders]
+    secret = (await node.machine.call([*search, "--exclude-dir=containerd", "--exclude-dir=db"])).text.splitlines()
+    assert len(secret) > 20
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", *secret]
+    refused = await node.machine.call(nobody, check=False)
+    assert refused.text == "" and refused.stderr.count(b"Permission denied") == len(secret)
+    modes = (await node.machine.call(["stat", "-c", "%a %n", *secret])).text.splitlines()
+    assert [line for line in modes if not line.startswith("600 ")] == []
 
 
 async def _reset(node: Booted) -> None:
@@ -254,3 +329,7 @@ async def _reset(node: Booted) -> None:
         ["find", "/var/lib/rancher", "/var/lib/kubelet", "/etc/cni", "/opt/cni", "/var/lib/cni", "-type", "f"]
     )
     assert left.text == ""
+    groups = await node.machine.call(["find", "/sys/fs/cgroup", "-name", "kubepods*"])
+    assert groups.text == ""
+    spaces = (await node.machine.call(["sh", "-c", "ls /run/netns; readlink /proc/[0-9]*/ns/net | sort -u"])).text
+    assert len(spaces.split()) == 1, "no other network namespace than the machine's"

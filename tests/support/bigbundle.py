@@ -1,11 +1,13 @@
-"""Bundles of any size that do not compress, made in seconds by the real writer: what readers cost depends on little else.
+"""Bundles of any size that do not compress, made in seconds by the real writer: little else decides what readers cost.
 
 Nothing of them is ever in memory as a whole: bodies are noise that is made as it is read, frames lie on disk.
+`python -m tests.support.bigbundle FOLDER BYTES` makes one: a bench's own memory counts for what it starts.
 """
 
 import contextlib
 import io
 import random
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,3 +118,7 @@ def _layer(number: int, store: DiskStore, *, with_chart: bool) -> FramedLayer:
     chart = LayerEntry(path="charts/small.yaml", kind="file", mode=0o644, size=len(CHART), digest=store.add(CHART))
     entries = [big, chart] if with_chart else [big]
     return build_layer(plan_layer(entries, EPOCH), store, store, store, level=1, workers=2)
+
+
+if __name__ == "__main__":
+    print(big_bundle(Path(sys.argv[1]), int(sys.argv[2])))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from bundles import index, ustar
+from bundles import index, jsontext, ustar
 from bundles.digest import Digest
-from bundles.index import BundleIndex
+from bundles.index import BundleIndex, File
 from bundles.sums import sums_text
 from tests.support.releases import program, release
 
@@ -35,6 +35,32 @@ def forge(bundle: Path, change: Callable[[BundleIndex], BundleIndex]) -> None:
     data = index.encode(document)
     (bundle / index.INDEX_NAME).write_bytes(data)
     (bundle / index.sums_name(document.platform)).write_text(sums_text(document, Digest.of(data)))
+
+
+def add_documents(bundle: Path) -> None:
+    """Puts a provenance and both SBOMs into the bundle, listed, of the smallest form that a reader takes."""
+    document = index_of(bundle)
+    subjects = [{"name": one.path, "digest": {"sha256": one.sha256.hex}} for one in document.archives]
+    provenance = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subjects,
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {"buildType": "test", "externalParameters": {}},
+            "runDetails": {"builder": {"id": "test"}},
+        },
+    }
+    documents = {
+        "provenance.json": provenance,
+        "sbom.spdx.json": {"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "test"},
+        "sbom.cdx.json": {"bomFormat": "CycloneDX", "specVersion": "1.6"},
+    }
+    files = []
+    for name, plain in documents.items():
+        data = jsontext.encode_canonical(plain)
+        (bundle / name).write_bytes(data)
+        files.append(File(path=name, size=len(data), sha256=Digest.of(data)))
+    forge(bundle, lambda before: msgspec.structs.replace(before, files=[*before.files, *files]))
 
 
 def forge_archive(bundle: Path, path: str, data: bytes) -> None:

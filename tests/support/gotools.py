@@ -1,5 +1,6 @@
 """The small Go programs of tests/tools, built once per content of their sources with the bundle's own toolchain."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -35,8 +36,12 @@ def go_tool(name: str, package: str = ".") -> Path:
     for path in sorted(folder.iterdir()):
         content.update(path.name.encode() + b"\0" + path.read_bytes())
     target = store_root() / "test-tools" / f"{name}-{content.hexdigest()[:16]}"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # One builder at a time: the others, of this run or another, find it built.
+    with (target.parent / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return target
         with tempfile.TemporaryDirectory(dir=target.parent) as temp:
             built = Path(temp) / name
             command = [str(go), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(built), package]

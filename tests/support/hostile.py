@@ -121,6 +121,7 @@ LAYERS: dict[str, tuple[bytes, str]] = {
     "program for another machine": (tar(member("bin/kubelet", tars.ELF_ARM64)), "another machine"),
     "ELF cut short": (tar(member("bin/kubelet", b"\x7fELF\x02\x01")), "another machine"),
     "nothing below /bin": (tar(member("charts/a.yaml", b"x")), "no /bin"),
+    "nothing but folders below /bin": (tar(folder("bin/a"), folder("bin/a/b")), "no /bin"),
     "base-256 size beyond any disk": (header("bin/x", size=b"\x80" + b"\x7f" * 11) + END, "malformed size"),
     "negative base-256 size": (header("bin/x", size=b"\xff" * 12) + END, "malformed size"),
     "signed octal size": (header("bin/x", size=b"-0000000001\x00") + END, "malformed size"),

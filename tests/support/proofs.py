@@ -16,19 +16,21 @@ from tests.support.node import sealift
 
 @dataclass(frozen=True)
 class Component:
-    """A component step of a plan: its name and content id in hex."""
+    """A component step of a plan: its name and content id in hex, and that of the step that reads its licences."""
 
     name: str
     hex: str
+    licences: str = ""
 
 
 def components(recipe: Path) -> list[Component]:
     """The component steps of a recipe's plan."""
     steps = json.loads(sealift("plan", recipe, "--json").stdout)["steps"]
+    ids = {step["name"]: step["id"].removeprefix("sha256:") for step in steps}
     return [
-        Component(step["name"], step["id"].removeprefix("sha256:"))
-        for step in steps
-        if step["name"].startswith("component ")
+        Component(name, found, ids.get(name.replace("component ", "licences ", 1), ""))
+        for name, found in ids.items()
+        if name.startswith("component ")
     ]
 
 
@@ -45,9 +47,12 @@ def note(found: list[Component]) -> None:
 
 
 def seed(store: Path, found: list[Component]) -> None:
-    """Gives another store the receipts and outputs of these steps."""
-    for component in found:
-        receipt = store_root() / "steps" / f"{component.hex}.json"
+    """Gives another store the receipts and outputs of these steps, and what is known of their licences.
+
+    Without that, all their sources would have to be fetched again to read a few texts in them.
+    """
+    for hex_id in (each for component in found for each in (component.hex, component.licences) if each):
+        receipt = store_root() / "steps" / f"{hex_id}.json"
         for output in json.loads(receipt.read_text())["outputs"].values():
             name = f"blobs/sha256/{output['digest'].removeprefix('sha256:')}"
             (store / name).parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundles.signing.keys import generate
+from tests.support import policies
 from tests.support.recipes import tiny_recipe
 
 SEALIFT = Path(sys.executable).parent / "sealift"
@@ -32,6 +33,19 @@ def test_the_last_line_of_build_is_the_bundles_folder(bundle: Path) -> None:
     assert (bundle / "bundle.json").is_file()
 
 
+def test_build_signs_what_it_built_and_reads_the_key_first(bundle: Path, tmp_path: Path) -> None:
+    recipe, store = bundle.parents[1] / "recipe", bundle.parents[1] / "store"
+    (tmp_path / "pass").write_text("pw")
+    (tmp_path / "wrong").write_text("wrong")
+    assert sealift("keygen", tmp_path / "k", "--password-file", tmp_path / "pass").returncode == 0
+    words: list[str | Path] = ["build", recipe, "--store", store, "--progress", "none", "--sign", tmp_path / "k.key"]
+    done = sealift(*words, "--output", tmp_path / "none", "--password-file", tmp_path / "wrong")
+    assert done.returncode == 1 and not (tmp_path / "none").exists()
+    done = sealift(*words, "--output", tmp_path / "out", "--password-file", tmp_path / "pass")
+    assert done.returncode == 0, done.stderr
+    assert sealift("verify", done.stdout.splitlines()[-1], "--key", tmp_path / "k.pub").returncode == 0
+
+
 def test_verify_without_a_word_about_trust_exits_3(bundle: Path) -> None:
     done = sealift("verify", bundle)
     assert (done.returncode, done.stdout) == (3, "")
@@ -40,7 +54,8 @@ def test_verify_without_a_word_about_trust_exits_3(bundle: Path) -> None:
 
 @pytest.mark.parametrize("flag", ["--key", "--policy"])
 def test_a_bundle_without_signature_is_refused_for_trust(bundle: Path, tmp_path: Path, flag: str) -> None:
-    (tmp_path / "trust").write_bytes(generate("ed25519").public.pem)
+    pem = generate("ed25519").public.pem
+    (tmp_path / "trust").write_bytes(pem if flag == "--key" else policies.encode(policies.document()))
     done = sealift("verify", bundle, flag, tmp_path / "trust")
     assert done.returncode == 3 and "not signed" in done.stderr
 
@@ -75,7 +90,7 @@ def test_diff_of_a_bundle_with_itself(bundle: Path) -> None:
 def test_plan_and_why(bundle: Path) -> None:
     recipe, store = bundle.parents[1] / "recipe", bundle.parents[1] / "store"
     planned = json.loads(sealift("plan", recipe, "--store", store, "--json").stdout)
-    assert all(step["cached"] for step in planned["steps"]) and len(planned["steps"]) == 7
+    assert all(step["cached"] for step in planned["steps"]) and len(planned["steps"]) == 9
     said = sealift("why", recipe, "tool").stdout
     assert "layer 1 of image rke2-runtime" in said
     assert sealift("why", recipe, "nothing-like-it").returncode == 1

@@ -269,3 +269,10 @@ def test_a_userland_is_locked_with_the_libraries_of_its_packages_and_nothing_els
     assert {each.component for each in locked} == {"base"}
     (call,) = [call for call in lab.programs.calls("apt-get") if "install" in call.split()]
     assert call.endswith("--simulate --no-install-recommends install tool=1:2.0-1")
+
+
+@pytest.mark.parametrize("line", ["ab", "ab 12", "ab 12 x y", f"{'ab' * 32} {'9' * 5000} x", f"{'ab' * 32} ² x"])
+def test_a_package_index_with_an_odd_line_is_refused(line: str) -> None:
+    with pytest.raises(FormatError, match="package index"):
+        source_files(f"Package: x\nVersion: 1\nChecksums-Sha256:\n {line}\n", "x", "1")
+    assert parse_madison(" x | 1 | http://h\n", "x", "1", sources=False) is None

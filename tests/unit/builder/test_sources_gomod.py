@@ -170,3 +170,23 @@ def test_a_receipt_of_a_source_holds_while_its_files_look_untouched(tmp_path: Pa
     for receipt in (store.sources / "verified").iterdir():
         receipt.write_bytes(b"{")
     assert not verified.holds("key", "want")
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"x"', b"5", b'{"Require":[5]}', b'{"Replace":[{}]}', b'{"Require":{}}'])
+def test_what_is_no_go_mod_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        parse_mod(data, "go.mod")
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"x"', b'{"Path":5}', b"{} x", b"[" * 100_000])
+def test_what_go_did_not_say_of_downloads_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        parse_downloads(data)
+
+
+@pytest.mark.parametrize(
+    "text", ["a.b/c v1 h1:x\x0cd.e/f v2 h1:y\n", "a@b v1 h1:x\n", "a v1@v2 h1:x\n", "\n", "a v1 h1:x\n\n"]
+)
+def test_a_go_sum_that_go_would_read_otherwise_is_refused(text: str) -> None:
+    with pytest.raises(FormatError):
+        parse_sums(text, "go.sum")

@@ -6,8 +6,9 @@ import pytest
 
 from bundles.errors import FormatError, TrustError, UsageError
 from bundles.signing.keys import generate
-from bundles.trust import Trust, require
+from bundles.trust import Trust, by_policy, require
 from bundles.verify import verify_bundle
+from tests.support import policies
 from tests.support.bundles import make_bundle
 
 KEY = generate("ed25519").public
@@ -37,7 +38,7 @@ def test_a_trust_without_keys_trusts_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "trust", [Trust(kind="key", keys=(KEY,)), require(policy=Path("p.json"))], ids=["key", "policy"]
+    "trust", [Trust(kind="key", keys=(KEY,)), by_policy(policies.policy(), Path("p.json"))], ids=["key", "policy"]
 )
 def test_a_key_or_policy_never_lets_an_unsigned_bundle_pass(tmp_path: Path, trust: Trust) -> None:
     bundle = make_bundle(tmp_path)

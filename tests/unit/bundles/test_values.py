@@ -92,3 +92,11 @@ def test_platforms() -> None:
     assert from_machine("Linux", "x86_64") == Platform.parse("linux/amd64")
     with pytest.raises(FormatError):
         Platform.parse("linux")
+
+
+@pytest.mark.parametrize(
+    "text", ["docker.io/foo.bar/x:t", "docker.io/localhost/x:t", "docker.io/a.b/c@" + f"sha256:{'ab' * 32}"]
+)
+def test_the_short_form_never_names_another_registry(text: str) -> None:
+    reference = Reference.parse(text)
+    assert Reference.parse(reference.familiar).name == reference.name

@@ -15,6 +15,7 @@ from bundles.errors import FormatError, MissingError, SealiftError, TrustError
 from bundles.index import BundleIndex
 from bundles.pack import pack
 from bundles.platform import Platform
+from bundles.policy.judge import Verdict
 from bundles.talk import SilentProgress
 from bundles.trust import require
 from bundles.verify import verify_bundle
@@ -160,9 +161,12 @@ def test_a_bundle_for_another_platform_is_refused(bundle: Path) -> None:
 
 
 def test_rollback_and_expiry_are_matters_of_trust(bundle: Path) -> None:
-    assert verify_bundle(bundle, INSECURE, lowest_sequence=1)
-    with pytest.raises(TrustError):
-        verify_bundle(bundle, INSECURE, lowest_sequence=2)
+    def decide(document: BundleIndex, verdict: Verdict, where: str) -> None:
+        if document.sequence < 2:
+            raise TrustError("an older bundle than this node has had", where=where)
+
+    with pytest.raises(TrustError, match="older"):
+        verify_bundle(bundle, INSECURE, decide=decide)
     forge(bundle, lambda document: msgspec.structs.replace(document, expires=1000))
     assert verify_bundle(bundle, INSECURE) and verify_bundle(bundle, INSECURE, now=999)
     with pytest.raises(TrustError, match="expired"):

@@ -139,14 +139,14 @@ def test_every_stage_has_its_work() -> None:
     assert set(WORKS) == {stage.name for stage in STAGES}
 
 
-def journal_of(layout: NodeLayout, *, began: float = 1000.0) -> None:
+def journal_of(layout: NodeLayout, *, began: float = 1000.0, pid: int = 1) -> None:
     table = table_for("server")
     state, _ = advance(table, begin(table), Begin(0.0))
     state, _ = advance(table, state, Ended(2.5, "content", 1, reason="unpacked"))
     state, _ = advance(table, state, Ended(3.0, "files", 1, error="no space"))
     state, _ = advance(table, state, StopAsked(4.0, "asked"))
     journal = new_journal(
-        pid=os.getpid(),
+        pid=pid,
         version="1",
         bundle="",
         role="server",
@@ -180,6 +180,23 @@ def test_status_tells_the_last_run_as_a_tree_and_as_a_document(
     capsys.readouterr()
     assert cli.run(["status", "--json", "--data-dir", str(tmp_path)]) == 1
     assert json.loads(capsys.readouterr().out)["stages"]
+
+
+def test_what_the_run_before_reached_is_nothing_that_a_new_daemon_reached(tmp_path: Path) -> None:
+    layout = NodeLayout.at(tmp_path)
+    journal_of(layout)  # process 1 wrote it, and died
+    with only_daemon(layout):
+        status = read_status(layout)
+        assert (status.pid, status.ready) == (os.getpid(), False)
+        assert as_document(status)["stages"] == []
+        assert as_tree(status)[-1] == "the daemon begins"
+        layout.admitted.with_name("daemon.lock").write_text("")  # it holds the lock and has not said its number yet
+        assert read_status(layout).pid == 0 and not read_status(layout).ready
+        journal_of(layout, pid=os.getpid())
+        layout.admitted.with_name("daemon.lock").write_text(f"{os.getpid()}\n")
+        assert as_document(read_status(layout))["stages"], "its own words"
+    journal_of(layout)
+    assert as_document(read_status(layout))["stages"], "the last run's, when nobody runs"
 
 
 def test_only_one_daemon_runs_in_a_data_directory(tmp_path: Path) -> None:

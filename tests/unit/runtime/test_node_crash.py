@@ -10,6 +10,8 @@ import pytest
 from runtime import admitted
 from runtime.layout import VersionLayout
 from runtime.record import State, first_difference, read_record, state_of
+from runtime.trusting import audit, memory
+from runtime.trusting.places import TrustPlaces
 from tests.support.kills import every_kill
 from tests.support.nodedirs import TestNode, seen
 from tests.support.releases import CHART, program, release
@@ -38,7 +40,7 @@ def expected(node: TestNode, *steps: Callable[[], object]) -> dict[str, str]:
     back = snapshot(node)
     for step in steps:
         step()
-    found = seen(node.layout.data)
+    found = standing(node)
     back()
     return found
 
@@ -98,13 +100,20 @@ def visible(folder: Path, *, hidden_too: bool = False) -> list[Path]:
     return [path for path in names if hidden_too or not path.name.startswith(".sealift-")]
 
 
+def standing(node: TestNode) -> dict[str, str]:
+    """What a node holds, without the history of how it came there, whose chain holds after every kill."""
+    places = TrustPlaces.of(node.layout)
+    audit.check_end(audit.head(places.audit), memory.read(places.memory).audit, where=places.audit)
+    return {name: what for name, what in seen(node.layout.data).items() if not name.startswith("sealift/trust/")}
+
+
 def test_a_killed_stage_is_completed_by_the_next_one(node: TestNode, first: Path) -> None:
     whole = expected(node, lambda: node.stage(first))
 
     def check() -> None:
         assert_nothing_half(node, first)
         node.stage(first)
-        assert seen(node.layout.data) == whole
+        assert standing(node) == whole
 
     assert every_kill_of(node, lambda: node.stage(first), check) > 20
 
@@ -120,9 +129,9 @@ def test_a_killed_upgrade_is_completed_or_rolled_back(node: TestNode, first: Pat
         node.stage(first)
         assert seen(node.layout.images) == images_before
         node.stage(second)
-        assert seen(node.layout.data) == upgraded
+        assert standing(node) == upgraded
         node.stage(first)
-        assert seen(node.layout.data) == rolled_back
+        assert standing(node) == rolled_back
 
     assert every_kill_of(node, lambda: node.stage(second), check) > 20
 
@@ -134,7 +143,7 @@ def test_a_killed_extraction_is_completed_by_the_next_one(node: TestNode, first:
     def check() -> None:
         assert_nothing_half(node, first)
         node.extract()
-        assert seen(node.layout.data) == whole
+        assert standing(node) == whole
 
     assert every_kill_of(node, lambda: node.extract(), check) > 10
 
@@ -151,7 +160,7 @@ def test_a_killed_upgrade_of_the_version_folder_is_completed(node: TestNode, fir
         assert_nothing_half(node, first, second)
         assert (node.layout.data / "bin/kubelet").read_bytes() in (program(b"1"), program(b"2"))
         node.extract()
-        assert seen(node.layout.data) == whole
+        assert standing(node) == whole
 
     assert every_kill_of(node, lambda: node.extract(), check) > 10
 
@@ -164,6 +173,6 @@ def test_a_killed_replacement_is_completed(node: TestNode, first: Path) -> None:
 
     def check() -> None:
         node.extract(replace=True)
-        assert seen(node.layout.data) == whole
+        assert standing(node) == whole
 
     assert every_kill_of(node, lambda: node.extract(replace=True), check) > 10

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runtime import cli
 from runtime.layout import NodeLayout
 from runtime.nodepaths import NodePaths
+from runtime.prove.cgroups import hierarchies
 from runtime.reset import tasks, traces
 from runtime.reset.mounts import mounts_below
 from runtime.reset.network import Filter, find_filter
@@ -165,3 +166,13 @@ def test_folders_that_held_something_before_are_left_and_others_go(tmp_path: Pat
 def test_reset_asks_before_it_removes_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["reset", "--data-dir", str(tmp_path)]) == 2
     assert "--yes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_names_and_comments_that_python_would_split_stay_whole(odd: str) -> None:
+    mounted = f"1 2 0:1 / /run/k3s/a{odd}b rw - tmpfs none rw\n3 4 0:1 / /run/k3s/c rw - tmpfs none rw\n"
+    assert mounts_below(mounted, ["/run/k3s"]) == ["/run/k3s/c", f"/run/k3s/a{odd}b"]
+    theirs = f'*nat\n-A X -m comment --comment "a{odd}b"\n'
+    assert without_ours(f"{theirs}-A KUBE-X -j RETURN\n") == theirs
+    groups = f"5 6 0:9 / /sys/fs/cgroup/a{odd}b rw - cgroup c rw,cpu\n"
+    assert [str(found.mount) for found in hierarchies(groups)] in ([f"/sys/fs/cgroup/a{odd}b"], [])

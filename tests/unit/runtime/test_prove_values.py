@@ -13,6 +13,7 @@ from runtime.prove.mounts import PRIVATE, SYSCTLS, plan
 from runtime.prove.report import (
     Bundle,
     CheckResult,
+    Failure,
     ImageResult,
     MissingResult,
     NodeResult,
@@ -123,6 +124,20 @@ def test_a_report_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert document["nodes"] == [{"name": "prove1", "role": "server", "ready_seconds": 21.5}]
     assert document["outside"] == {"attempts": 0, "packets": 0, "control": True}
     assert document["bundle"]["sha256"] == str(DIGEST)
+
+
+def test_why_a_proof_ended_early_and_why_a_check_failed_stand_in_the_report(tmp_path: Path) -> None:
+    found = report(
+        bundle=Bundle(name="b-v1", version="", sha256=None),
+        checks=(CheckResult(name="dns", ok=False, seconds=0.5, error="nobody answered"),),
+        failure=Failure(during="stage", error="images/a.tar: damaged"),
+    )
+    write(tmp_path / "r.json", found)
+    assert read(tmp_path / "r.json") == found
+    document = json.loads(encode(found))
+    assert document["failure"] == {"during": "stage", "error": "images/a.tar: damaged"}
+    assert document["checks"] == [{"name": "dns", "ok": False, "seconds": 0.5, "error": "nobody answered"}]
+    assert found.faults()[0] == "stage: images/a.tar: damaged"
 
 
 def test_a_report_of_another_version_is_refused() -> None:

@@ -1,0 +1,83 @@
+"""What the documents are made from: recipe, lock, and what the steps of a build left. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from builder.lock.model import Lock
+from builder.plan.model import Receipt, Step
+from builder.recipe.model import Recipe
+from bundles import jsontext
+from bundles.digest import Digest
+from bundles.platform import Platform
+
+# Facts of the steps that read licences (builder.steps.licences).
+MODULES: Final = "modules"  # PATH@VERSION -> expression
+SOURCE: Final = "source"  # expression of what was compiled, or of a chart
+PACKAGES: Final = "packages"  # name -> version, source, source_version, architecture, licence
+TEXTS: Final = "texts"  # LicenseRef -> text
+SANDBOX: Final = "sandbox"  # fact of a step that ran without one (builder.run)
+_VERSION: Final = 1  # of the documents: raised when the same receipts give other bytes
+
+
+def licences_name(component: str) -> str:
+    """The name of the step that reads a component's licences."""
+    return f"licences {component}"
+
+
+def component_of(step: str) -> str:
+    """A step's name -> the component whose sources it reads: `component runc`, `licences runc` -> `runc`."""
+    return step.removeprefix("component ").removeprefix("licences ")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildFacts:
+    """`lock_digest` is that of lock.yaml; `ids`, `steps` and `receipts` by step name; `sealift` is our version."""
+
+    recipe: Recipe
+    lock: Lock
+    lock_digest: Digest
+    platform: Platform
+    steps: Mapping[str, Step]
+    ids: Mapping[str, Digest]
+    receipts: Mapping[str, Receipt]
+    sealift: str
+
+    def identity(self) -> Digest:
+        """All that decides the documents, beside the archives that they name. Cheap: nothing is described for it."""
+        document = {
+            "version": _VERSION,
+            "sealift": self.sealift,
+            "lock": str(self.lock_digest),
+            "sandbox": self.sandbox,
+            "steps": {name: str(step) for name, step in self.ids.items()},
+        }
+        return Digest.of(jsontext.encode_canonical(document))
+
+    @property
+    def sandbox(self) -> str:
+        """Where the steps ran: `network namespace`, or `none` when one of them could have reached a network."""
+        said = [str(found.facts[SANDBOX]) for found in self.receipts.values() if SANDBOX in found.facts]
+        return said[0] if said else "network namespace"
+
+    def tools(self, component: str) -> Mapping[str, str]:
+        """The machine's C tools that a component was built with: package -> version as `steps.tools` writes it."""
+        found: Any = self.steps[f"component {component}"].description.get("tools", {})
+        return {str(name): str(version) for name, version in found.items()}
+
+    def all_tools(self) -> Mapping[str, str]:
+        """Those of all components; one machine has one version of each."""
+        names = (name.removeprefix("component ") for name in self.steps if name.startswith("component "))
+        return {tool: version for name in names for tool, version in self.tools(name).items()}
+
+    def described(self, name: str) -> Iterator[str]:
+        """What steps say under a key of their descriptions: `zstd`, `zlib`."""
+        yield from sorted({str(step.description[name]) for step in self.steps.values() if name in step.description})
+
+    def facts(self, step: str) -> Mapping[str, Any]:
+        """A step's facts; empty for one that is not part of this build."""
+        return self.receipts[step].facts if step in self.receipts else {}
+
+    def licences(self, component: str) -> Mapping[str, Any]:
+        """What the licences step of a component found out."""
+        return self.facts(licences_name(component))

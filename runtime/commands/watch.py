@@ -1,0 +1,91 @@
+"""`sealift-node watch`: the inbox of a plain RKE2 node."""
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from runtime import options
+from runtime.layout import NodeLayout
+
+PATH_UNIT = """[Unit]
+Description=Bundles for RKE2 in {inbox}
+
+[Path]
+PathChanged={inbox}
+PathExistsGlob={inbox}/*
+Unit=sealift-inbox.service
+
+[Install]
+WantedBy=multi-user.target
+"""
+SERVICE_UNIT = """[Unit]
+Description=Check bundles in {inbox} and put their images where RKE2 finds them
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/sealift-node watch {inbox} --data-dir {data}
+# A copy that is still running is looked at again.
+Restart=on-failure
+RestartForceExitStatus=75
+RestartSec=10
+"""
+
+
+@click.command()
+@click.argument("inbox", type=options.PATH, metavar="INBOX")
+@options.data_dir
+@click.option("--quiet", type=float, default=5.0, show_default=True, help="Seconds without a change until it is whole.")
+@click.option("--print-units", is_flag=True, help="Print the systemd units that start this when something arrives.")
+@options.talk_flags
+def watch(inbox: Path, data_dir: Path, quiet: float, print_units: bool, progress: str, as_json: bool) -> int:
+    """Check what lies in INBOX against the policy in force, and admit what holds. For RKE2 itself, not sealift-node.
+
+    Only modern bundles are taken: RKE2 cannot run the programs of a classic one. What is refused is moved to
+    INBOX/refused with the reason beside it. Exit codes: 0 nothing was refused; 1; 3 refused for trust; 75 something is
+    still being copied.
+    """
+    if print_units:
+        for name, text in (("sealift-inbox.path", PATH_UNIT), ("sealift-inbox.service", SERVICE_UNIT)):
+            click.echo(f"# /etc/systemd/system/{name}")
+            click.echo(text.format(inbox=inbox.absolute(), data=data_dir))
+        return 0
+    return _pass(inbox.absolute(), NodeLayout.at(data_dir), quiet, progress, as_json)
+
+
+def _pass(inbox: Path, layout: NodeLayout, quiet: float, progress: str, as_json: bool) -> int:
+    import sys
+
+    from bundles.errors import FormatError, TrustError
+    from bundles.talk import make_progress
+    from runtime import inbox as folder
+    from runtime.host import platform
+    from runtime.offer import read_offer
+    from runtime.stage import stage
+    from runtime.trusting.gate import Asked, passing
+
+    now = time.time()
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    def admit(path: Path) -> None:
+        with passing(layout, Asked(), event="watch", what=path, now=int(now), say=say) as gate:
+            if (flavour := read_offer(path, gate.trust).index.flavour) != "modern":
+                hint = "RKE2 cannot run it: sealift-node stage takes it, for sealift-node server"
+                raise FormatError("not a bundle for RKE2", where=path, got=flavour, want="modern", hint=hint)
+            told = make_progress(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked it
+            stage(path, layout, gate.trust, platform=platform(), now=int(now), progress=told, say=say, gate=gate)
+
+    taken = folder.process(inbox, admit, now=now, quiet=quiet)
+    for one in taken:
+        if as_json:
+            click.echo(json.dumps({"name": one.name, "admitted": not one.why, "why": one.why}))
+        else:
+            click.echo(f"{'refused' if one.why else 'admitted'}: {one.name}" + (f": {one.why}" if one.why else ""))
+    if any(one.trust for one in taken):
+        return TrustError.exit_code
+    if any(one.why for one in taken):
+        return 1
+    return 75 if folder.waiting(inbox) else 0

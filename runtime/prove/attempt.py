@@ -1,0 +1,157 @@
+"""One boot from nothing to the end of its machine: what is found is put into `Findings` at once."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bundles.digest import Digest
+from bundles.errors import SealiftError
+from bundles.index import BundleIndex
+from runtime.daemon.journal import read_journal
+from runtime.prove.boot import Booting, now, start_server, write_config
+from runtime.prove.cgroups import Group
+from runtime.prove.checks import Scene, run_checks
+from runtime.prove.findings import Findings, Phase
+from runtime.prove.images import NODE, SANDBOXES, listed, missing_now, normal, usage
+from runtime.prove.isolation import Watch, control, pod_control
+from runtime.prove.namespaces import Machine, Switch, start_machine, start_switch
+from runtime.prove.network import Port
+from runtime.prove.report import CheckResult
+
+NODE_NAME: Final = "prove1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """A bundle that is staged below `home`, and what its machine gets.
+
+    Args:
+        index: of the bundle.
+        group: the machine's control group, made already.
+        home: the machine's folder.
+        env: of every program in it.
+        patience: seconds until everything must be ready.
+        clock: seconds that never go back.
+        say: takes one line of talk at a time.
+    """
+
+    index: BundleIndex
+    group: Group
+    home: Path
+    env: Mapping[str, str]
+    patience: float
+    clock: Callable[[], float]
+    say: Callable[[str], None]
+
+
+async def boot_once(given: Attempt, findings: Findings) -> None:
+    """Boots, waits, checks, looks what was used, and takes the machine down.
+
+    Raises SealiftError when that cannot go on; a node that does not become ready is a finding.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as asyncio.run does for SIGINT
+    findings.phase = Phase.MACHINE
+    ipv6 = Path("/proc/sys/net/ipv6").is_dir()
+    async with _machines(given, ipv6, findings) as (switch, machine):
+        watch = Watch(switch)
+        await watch.reset()
+        findings.control = await control(watch, machine, ipv6=ipv6)
+        await watch.reset()
+        findings.phase = Phase.BOOT
+        booting = await _start(given, machine, switch, findings)
+        findings.ready = await booting.until_ready(given.patience)
+        if findings.ready:
+            findings.phase = Phase.CHECKS
+            await _check(booting, findings)
+        else:
+            findings.failed(Phase.BOOT, findings.observed.trouble)
+            given.say(f"NOT READY: {findings.observed.trouble}")
+        findings.outside = await watch.read()
+        if findings.ready:
+            findings.control = findings.control and await pod_control(watch, booting.hands)
+        for line in findings.outside.wanted:
+            given.say(f"WANTED OUT: {line}")
+        await _settle(booting, findings)
+        findings.control = findings.control and await control(watch, machine, ipv6=ipv6)
+
+
+async def _start(given: Attempt, machine: Machine, switch: Switch, findings: Findings) -> Booting:
+    write_config(given.home, {"node-name": NODE_NAME, "node-ip": machine.port.address})
+    return Booting(
+        machine=machine,
+        switch=switch,
+        index=given.index,
+        since=now(),
+        server=await start_server(machine),
+        clock=given.clock,
+        say=given.say,
+        observed=findings.observed,
+    )
+
+
+async def _check(booting: Booting, findings: Findings) -> None:
+    booting.say(f"ready: {len(booting.observed.cluster.pods)} pods")
+    findings.checks = await run_checks(_scene(booting), booting.clock, booting.say)
+    async with booting.api():
+        await booting.look()
+
+
+@contextlib.asynccontextmanager
+async def _machines(given: Attempt, ipv6: bool, findings: Findings) -> AsyncIterator[tuple[Switch, Machine]]:
+    home, env = given.home, given.env
+    switch = await start_switch(home / "switch.log", env, ipv6=ipv6)
+    try:
+        machine = await start_machine(switch, given.group, name=NODE_NAME, port=Port(1), home=home, env=env, ipv6=ipv6)
+        findings.namespaces = machine.namespaces.identities() | switch.namespaces.identities()
+        try:
+            yield switch, machine
+        finally:
+            await machine.stop()
+    finally:
+        await switch.child.stop(0.0)
+
+
+def _scene(booting: Booting) -> Scene:
+    pods = booting.observed.cluster.pods
+    apiserver = [pod for pod in pods if pod.metadata.name == f"kube-apiserver-{NODE_NAME}"]
+    if not apiserver:
+        raise SealiftError("everything is ready, but there is no pod of kube-apiserver")
+    return Scene(
+        hands=booting.hands, image=apiserver[0].images[0], node=NODE_NAME, address=booting.machine.port.address
+    )
+
+
+async def _settle(booting: Booting, findings: Findings) -> None:
+    """Who used which image, and how far each stage came."""
+    seen, index = booting.observed.seen, booting.index
+    seen.ask(index.runtime.reference, NODE)
+    held = await _held(booting)
+    findings.used = usage(index, seen, held)
+    for line in findings.used.strange:
+        booting.say(f"FAILED: images: {line}")
+    well = not findings.used.strange and not missing_now(index, seen)
+    words = "\n".join(findings.used.strange)
+    findings.checks = (*findings.checks, CheckResult(name="images", ok=well, seconds=0.0, error=words))
+    with contextlib.suppress(SealiftError):
+        findings.journal = read_journal(booting.layout)
+
+
+async def _held(booting: Booting) -> dict[str, Digest]:
+    """What containerd holds, and which image its sandboxes run; empty when it cannot be asked any more."""
+    try:
+        held = listed(await booting.hands.ctr("images", "list"))
+        containers = await booting.hands.ctr("containers", "list")
+    except SealiftError:
+        return {}
+    seen = booting.observed.seen
+    for line in containers.splitlines()[1:]:
+        image = normal(line.split()[1])
+        if image in held and image not in seen.users:
+            seen.ask(image, SANDBOXES)
+    return held

@@ -1,0 +1,52 @@
+"""Whether the bundle that a node runs from still is one that may run here: asked before the daemon does anything.
+
+A policy may have been replaced since the bundle was staged, and who can write to the data directory is not who may
+decide. What has expired meanwhile goes on running: a ship at sea must come up again after a power cut.
+"""
+
+from collections.abc import Callable
+
+from bundles import index
+from bundles.policy.judge import EXPIRED
+from bundles.source import open_source
+from bundles.trust import by_policy, claims, refused
+from runtime import admitted
+from runtime.layout import NodeLayout
+from runtime.trusting import memory, policies
+from runtime.trusting.places import TrustPlaces
+
+Say = Callable[[str], None]
+
+
+def check_standing(layout: NodeLayout, *, now: int, say: Say) -> None:
+    """Raises TrustError when the admitted bundle must not run.
+
+    With a policy in force: its signatures, names and attestations are judged again, and the sequence against what the
+    node has seen, unless an administrator overruled that when it was staged. Without one: that the kept index is the
+    one that was let in. Nothing is admitted: nothing to ask.
+    """
+    record = admitted.read(layout.admitted)
+    if record is None:
+        return
+    if record.decided is not None and record.decided.trust == "insecure":
+        say("warning: this node runs a bundle that nobody's signature was asked for")
+    places = TrustPlaces.of(layout)
+    standing = policies.installed(places)
+    with open_source(layout.bundles / record.bundle) as source:
+        data, signatures = source.envelope()
+        if standing is None:
+            return
+        trust = by_policy(standing.policy, places.current)
+        decision = trust.check(data, signatures, where=source.where)
+        document = index.decode(data, where=source.where)
+        remembered = memory.read(places.memory)
+        verdict = trust.examine(document, decision, source, now=remembered.time(now))
+    line = memory.line_of(name=document.name, flavour=document.flavour, platform=document.platform)
+    step_back = memory.rollback(remembered, line, claims(document))
+    found = [*verdict.refusals, *([step_back] if step_back else [])]
+    insisted = record.decided is not None and record.decided.overruled
+    borne = [one for one in found if one.override and (insisted or one.message == EXPIRED)]
+    for words in (*verdict.warnings, *(f"{one.message} ({one.got})" for one in borne)):
+        say(f"warning: {words}")
+    if standing_against := [one for one in found if one not in borne]:
+        raise refused(standing_against, where=layout.bundles / record.bundle)

@@ -1,0 +1,59 @@
+"""Inputs that once broke a promise: each is taken or refused now, by the target that found it."""
+
+import base64
+import importlib
+
+import pytest
+
+from builder.facts.elf import elf_facts
+from bundles.errors import FormatError
+from bundles.sealed.entries import EntryScan
+from tests.fuzz.targets.build import dynamic_program
+from tests.fuzz.targets.tar import TARGET
+from tests.support import tars
+from tests.support.hostile import LAYERS
+from tests.support.releases import program
+
+# What broke -> (target, input in base64)
+FINDINGS: dict[str, tuple[str, str]] = {
+    "a key of a curve that nobody knows": (
+        "node",
+        "Ai0tLS0tQkVHSU4gRUMgUFJJVkFURSBLRVktLS0tLQpNSGNDQVFFRUlBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFI"
+        "b0FvR0NDcUdTTTI0CkF3RUhvVVFEUWdBRWpsTTdiNkMvZTBZbHV6Qm1mQUg3WUg3NStMaW9EKzliTUFZb2NER0hzcU56NngyOTRETVkKTm0w"
+        "R240T205WkFBVThjMk04c0VHeUhGWGhxR3dmUUF0QT09Ci0tLS0tRU5EIEVDIFBSSVZBVEUgS0VZLS0tLS0K",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FINDINGS)
+def test_what_was_found_once_is_taken_or_refused(what: str) -> None:
+    target, text = FINDINGS[what]
+    importlib.import_module(f"tests.fuzz.targets.{target}").TARGET.read(base64.b64decode(text))
+
+
+@pytest.mark.parametrize("value", [0, 0x20, 0xFF])
+def test_no_byte_of_a_dynamic_program_takes_the_reader_down(value: int) -> None:
+    """pyelftools asserts, indexes and divides by what it finds."""
+    good = dynamic_program()
+    facts = elf_facts(good)
+    assert facts is not None and facts.needed == ("libc.so.6",) and facts.interpreter == "/lib/ld.so"
+    for at in range(4, len(good)):
+        elf_facts(good[:at] + bytes([value]) + good[at + 1 :])
+
+
+TWO_PAX = tars.tar(tars.pax({"path": "bin/a"}), tars.pax({"linkpath": "b"}), tars.member("x", program(b"x")))
+EMPTY_PAX = tars.tar(tars.member("PaxHeaders/x", typeflag=b"x"), tars.member("bin/x", program(b"x")))
+
+
+@pytest.mark.parametrize("layer", [TWO_PAX, EMPTY_PAX, *(layer for layer, _ in LAYERS.values())])
+def test_the_strict_reader_of_layers_takes_nothing_that_the_loose_one_refuses(layer: bytes) -> None:
+    """Two PAX headers for one member: Go's reader believes the last, Python's the first."""
+    TARGET.read(b"\x01" + layer)
+
+
+@pytest.mark.parametrize("layer", [TWO_PAX, EMPTY_PAX, LAYERS["PAX header without a member"][0]])
+def test_pax_headers_that_two_readers_take_for_two_things_are_refused(layer: bytes) -> None:
+    scan = EntryScan(None, "layer")
+    with pytest.raises(FormatError):
+        scan.feed(layer)
+        scan.finish()

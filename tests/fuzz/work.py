@@ -1,0 +1,41 @@
+"""The process that fuzzes one target: started, watched, and ended when it does not end itself."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_GRACE: Final = 90  # seconds beyond the time a target has: start, seeds, one slow input, the report
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """A target's module, what of ours is instrumented, its folder of seeds and findings, and scratch space."""
+
+    module: str
+    packages: tuple[str, ...]
+    home: Path
+    scratch: Path
+
+
+def run(work: Work, seconds: int) -> tuple[str, int]:
+    """Fuzzes for so many seconds -> what libFuzzer said, and the exit code (negative: ended from outside)."""
+    log = work.home / "log.txt"
+    words = [sys.executable, "-m", "tests.fuzz.child", work.module, ",".join(work.packages), str(work.home)]
+    env = {**os.environ, "TMPDIR": str(work.scratch), "PYTHONWARNINGS": "ignore"}
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [*words, str(seconds)], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+        try:
+            code = child.wait(seconds + _GRACE)
+        except subprocess.TimeoutExpired:
+            code = -1
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+    return log.read_text("utf-8", "replace"), code
