@@ -246,6 +246,17 @@ def test_attack_many_signature_files_are_refused_before_they_are_read(tmp_path: 
         verify_bundle(bundle, trusting(KEY))
 
 
+@pytest.mark.parametrize(("count", "size"), [(1, 65 << 20), (2, 33 << 20), (65, 1)])
+def test_attack_statements_that_would_fill_the_nodes_disk(tmp_path: Path, count: int, size: int) -> None:
+    """Nobody has signed them: whoever carries the bundle may put them there."""
+    bundle = make_bundle(tmp_path, big=10)
+    for number in range(count):
+        with (bundle / names.attestation("sbom.cdx", f"{number:016x}")).open("wb") as file:
+            file.truncate(size)
+    with pytest.raises(LimitError, match="signed statements"):
+        verify_bundle(bundle, Trust(kind="insecure"))
+
+
 def test_attack_a_signature_file_that_is_a_link(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path, big=10)
     data = files_of(KEY, (bundle / "bundle.json").read_bytes())
