@@ -189,10 +189,9 @@ def test_attack_malleable_der(form: str) -> None:
 def test_the_high_s_is_accepted_as_cosign_does_and_said() -> None:
     good = parse_ecdsa(KEY.sign(MESSAGE), where="")
     twin = der(integer(good.r), integer(P256_ORDER - good.s))
-    said = {KEY.public.verify(data, MESSAGE, where="") for data in (KEY.sign(MESSAGE), twin)}
-    assert said == {True, False}
+    assert [KEY.public.verify(data, MESSAGE, where="") for data in (KEY.sign(MESSAGE), twin)] == [False, True]
     (found,) = trusting(KEY).check(MESSAGE, {CLASSIC: blob.write_sig(twin)}, where="bundle").signatures
-    assert found.high_s == (not good.high_s)
+    assert found.high_s
 
 
 def test_attack_ed25519_signature_with_s_plus_the_order() -> None:
