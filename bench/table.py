@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.figures import boot, build
+from bench.figures import boot, build, signing
 from bench.model import Figure
 from bench.timing import Bench
 
@@ -11,4 +11,5 @@ Measure = Callable[[Bench], Iterable[Figure]]
 MEASURES: Mapping[str, Measure] = {
     "boot": boot.measure,
     "build": build.measure,
+    "signing": signing.measure,
 }

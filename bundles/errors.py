@@ -113,4 +113,4 @@ class ProblemsError(UsageError):
 
     def __str__(self) -> str:
         """The count, then each problem."""
-        return "\n".join([self.message, *map(str, self.problems)])
+        return "\n".join([printable(self.message), *map(str, self.problems)])

@@ -23,7 +23,7 @@ from bundles.sealed.report import ArchiveReport
 from bundles.sealed.verify import Wanted, verify_region
 from bundles.seen import Seen
 from bundles.signing.envelope import MAX_STATEMENT
-from bundles.signing.names import is_attestation, is_index_signature, is_signature
+from bundles.signing.names import MAX_SIGNATURES, is_attestation, is_index_signature, is_signature
 from bundles.source import BundleSource, open_source
 from bundles.sums import sums_text
 from bundles.talk import Progress, SilentProgress
@@ -208,13 +208,19 @@ class _Reader:
             raise FormatError("the bundle's signatures changed while it was read", where=self.source.where)
         for name, data in self.signatures.items():
             self.stage.put(name, data)
-        for name in filter(is_attestation, present):
-            with self.source.open(name) as original, self.stage.copying(original, name) as region:
-                if region.size > MAX_STATEMENT:
-                    got, want = f"{region.size} bytes", f"<= {MAX_STATEMENT}"
-                    raise LimitError("a signed statement too large", where=region.where, got=got, want=want)
-                for _ in region.chunks(0, region.size):
-                    pass
+        statements = list(filter(is_attestation, present))
+        if len(statements) > MAX_SIGNATURES:
+            raise LimitError("too many signed statements", where=self.source.where, want=f"<= {MAX_SIGNATURES}")
+        left = MAX_STATEMENT
+        for name in statements:
+            with self.source.open(name) as original:
+                left -= original.size
+                if left < 0:  # nobody's signature vouches for them yet: they must not fill the disk
+                    want = f"<= {MAX_STATEMENT} bytes together"
+                    raise LimitError("signed statements too large", where=original.where, want=want)
+                with self.stage.copying(original, name) as region:
+                    for _ in region.chunks(0, region.size):
+                        pass
 
     def _small(self, path: str, limit: int) -> bytes:
         with self.source.open(path) as region:

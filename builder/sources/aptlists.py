@@ -59,7 +59,7 @@ def _with_sources_lines(text: str) -> str:
     for line in text.splitlines():
         if _ONE_LINE.match(line):
             rest = _ONE_LINE.sub("", line).partition("#")[0].strip()
-            lines |= {f"deb {rest}": None, f"deb-src {rest}": None}
+            lines |= {f"deb {rest}": None, f"deb-src {rest}": None} if rest else {}
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -120,8 +120,14 @@ def _images(
         log=context.log,
         cancel=context.cancel,
     )
+    return images_rendered(done.stdout, f"chart {chart.name}")
+
+
+def images_rendered(rendered: bytes, where: str) -> list[tuple[str, str]]:
+    """What helm printed -> the images in it. Raises StepError for what is no YAML, or is nested without end."""
     try:
-        documents: list[Any] = list(yaml.load_all(done.stdout, yaml.CSafeLoader))
-    except yaml.YAMLError as exc:
-        raise StepError(f"helm rendered no YAML: {exc}", where=f"chart {chart.name}") from exc
-    return images_asked(documents)
+        documents: list[Any] = list(yaml.load_all(rendered, yaml.CSafeLoader))
+        return images_asked(documents)
+    # yaml's constructors let pass what Python says of odd scalars and keys
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+        raise StepError(f"helm rendered no YAML: {exc}", where=where) from exc

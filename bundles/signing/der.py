@@ -2,7 +2,7 @@
 
 A reader that takes BER, padded integers or trailing bytes gives one signature many spellings. What remains malleable in
 ECDSA itself is the sign of s: (r, n - s) is as valid as (r, s). cosign, OpenSSL and Go make and take both, so we take
-both as well and say which one it is: `EcdsaSignature.high_s`.
+both as well and say which one it is (`EcdsaSignature.high_s`); we write the low one.
 """
 
 from dataclasses import dataclass
@@ -27,6 +27,20 @@ class EcdsaSignature:
     def high_s(self) -> bool:
         """Whether s is the larger of the two that would be valid."""
         return self.s > P256_ORDER // 2
+
+    @property
+    def low(self) -> "EcdsaSignature":
+        """The same signature with the lower s."""
+        return EcdsaSignature(self.r, P256_ORDER - self.s) if self.high_s else self
+
+    def encode(self) -> bytes:
+        """DER."""
+        body = b"".join(bytes([_INTEGER, len(one)]) + one for one in map(_unsigned, (self.r, self.s)))
+        return bytes([_SEQUENCE, len(body)]) + body
+
+
+def _unsigned(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1)
 
 
 def parse_ecdsa(data: bytes, *, where: object) -> EcdsaSignature:

@@ -106,7 +106,8 @@ class PrivateKey:
     def sign(self, message: bytes) -> bytes:
         """See Signer."""
         if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+            made = self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+            return parse_ecdsa(made, where=self.public.id).low.encode()
         return self._key.sign(message)
 
     def pkcs8(self) -> bytes:

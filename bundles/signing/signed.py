@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Signature:
     """A signature that holds: whose (`key` is the key's id), in which file.
 
-    `high_s`: the larger of ECDSA's two valid forms, which our keys and most libraries' write half of the time.
+    `high_s`: the larger of ECDSA's two valid forms, which most libraries write half of the time, and ours never.
     """
 
     key: Digest

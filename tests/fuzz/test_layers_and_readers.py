@@ -22,7 +22,7 @@ from bundles.sealed.verify import verify_archive
 from bundles.source import PackedSource, open_source
 from tests.fuzz import examples
 from tests.fuzz.strategies import MODES, PATHS, trees
-from tests.fuzz.targets.tar import READERS
+from tests.fuzz.tar_readers import READERS
 from tests.support import tars
 from tests.support.foreign import AMD64, NAME
 from tests.support.releases import program, release

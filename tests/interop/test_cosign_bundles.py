@@ -1,6 +1,7 @@
 """What `sealift sign` writes is what real cosign 2 and 3 and openssl accept, and the other way round; all offline."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -223,3 +224,16 @@ def test_cosign_3_signs_with_our_ed25519_key_too(tmp_path: Path) -> None:
     tool.run("sign-blob", "--key", keys.private, *tool.signing, "--bundle", made, bundle / "bundle.json")
     assert envelope.read_message(made.read_bytes(), where=made).claimed is None
     assert verify_bundle(bundle, require(key=keys.public)).decision.signers == {keys.key.public.id}
+
+
+@pytest.mark.real
+def test_cosign_accepts_the_attestations_of_a_real_bundle(
+    tool: Cosign, p256: KeyFiles, hello_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / hello_bundle.name
+    shutil.copytree(hello_bundle, bundle)
+    sealift_sign(bundle, "--key", p256.private)
+    for name, (kind, _) in KINDS.items():
+        assert tool.accepts_statement(p256.public, bundle / name, kind, bundle / "bundle.json"), name
+    for archive in (bundle / "images").iterdir():
+        assert tool.accepts_statement(p256.public, bundle / "provenance.sigstore.json", "slsaprovenance1", archive)

@@ -5,14 +5,14 @@ import json
 import lzma
 import struct
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
-from builder.facts.asked import images_asked
 from builder.facts.elf import elf_facts
 from builder.facts.gobinary import go_facts, without_build_information
 from builder.facts.program import Expectation, check_program
 from builder.sources import aptlists, gomod
 from builder.steps.debfile import DebFile, joined
+from builder.steps.render import images_rendered
 from tests.fuzz import modes
 from tests.fuzz.model import Target, taken
 from tests.support import tars
@@ -91,11 +91,7 @@ def _modules(data: bytes) -> bool:
 
 
 def _asked(data: bytes) -> bool:
-    try:
-        documents: list[Any] = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return bool(images_asked(documents if isinstance(documents, list) else [documents]))
+    return bool(taken(images_rendered, data, "chart"))
 
 
 READERS: Final[dict[str, modes.Reader]] = {
@@ -113,6 +109,9 @@ _TREE: Final = tars.tar(
     tars.member("./usr/x", program(b"x"), mode=0o755),
     tars.symlink("./usr/l", "../usr/x"),
     tars.hardlink("./usr/h", "./usr/x"),
+)
+_RENDERED: Final = (
+    b"kind: Pod\nmetadata: {name: y}\nspec: &x {image: a/b, more: [*x]}\n---\n{kind: Job, image: c/d:e}\n"
 )
 _H1: Final = "h1:" + "A" * 43 + "="
 _LINES: Final = (
@@ -184,7 +183,10 @@ TARGET: Final = Target(
                 b'{"Path":"a","Version":"v1","Sum":"h1:x","Dir":"/d"}\n{"Path":"b","Error":"no"}\n',
                 b"*.corp.test,example.test/*/x".ljust(50) + b"a.corp.test/y",
             ],
-            "asked": [b'[{"kind":"PodList","items":[{"kind":"Pod","metadata":{"name":"x"},"spec":{"image":"a:b"}}]}]'],
+            "asked": [
+                _RENDERED,
+                b'[{"kind":"PodList","items":[{"kind":"Pod","metadata":{"name":"x"},"spec":{"image":"a:b"}}]}]',
+            ],
         },
     ),
     least=50,

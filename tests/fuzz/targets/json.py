@@ -1,14 +1,18 @@
 """Strict JSON, and the documents that are read by it: ours are written again the same."""
 
 import json
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from bundles import index, jsontext, oci
+import msgspec
+
+from bundles import index, jsontext, oci, packages
 from bundles.consistency import check_index
 from bundles.diff import compare, render
 from bundles.digest import Digest
 from bundles.errors import SealiftError
 from bundles.index import BundleIndex
+from bundles.region import Region
 from bundles.sums import sums_text
 from runtime.admitted import Admitted
 from runtime.daemon.archives import Imported, expected_archives
@@ -19,6 +23,11 @@ from runtime.record import Record
 from tests.fuzz import examples, modes, repair
 from tests.fuzz.model import Target, taken
 
+_SAME: Final[dict[str, dict[str, str]]] = {"added": {}, "removed": {}, "changed": {}}
+_SBOM: Final = (
+    b'{"components":[{"bom-ref":"go:a","name":"a","version":"v1","purl":"pkg:golang/a@v1",'
+    b'"licenses":[{"expression":"MIT"},{"license":{"id":"MIT"}}]}]}'
+)
 _HASH: Final = examples.digest_of("x")
 _INDEX: Final = examples.packed()[0]
 _BUNDLE: Final = index.decode(_INDEX)
@@ -56,11 +65,42 @@ def _index(data: bytes) -> bool:
     if found is None:
         return False
     assert index.decode(index.encode(found)) == found
-    render(compare(_BUNDLE, found)).encode()
+    render(compare(_BUNDLE, found) | {"packages": _SAME}).encode()
     if taken(lambda: _consistent(found)):
         sums_text(found, Digest.of(data)).encode()
         expected_archives(found)
     return True
+
+
+class _Inside:
+    """A bundle that holds one file."""
+
+    where = "bundle"
+
+    def __init__(self, data: bytes) -> None:
+        """`data`: of that file."""
+        self._data = data
+
+    def envelope(self) -> tuple[bytes, dict[str, bytes]]:
+        """See BundleSource."""
+        return _INDEX, {}
+
+    def files(self) -> list[str]:
+        """See BundleSource."""
+        return [packages.SBOM]
+
+    def open(self, path: str) -> AbstractContextManager[Region]:
+        """See BundleSource."""
+        return examples.region_of(self._data)
+
+
+def _sbom(data: bytes) -> bool:
+    file = index.File(path=packages.SBOM, size=len(data), sha256=Digest.of(data))
+    found = taken(packages.listed, _Inside(data), msgspec.structs.replace(_BUNDLE, files=[file]))
+    if found is not None:
+        packages.render(found).encode()
+        packages.versions(found)
+    return found is not None
 
 
 def _consistent(found: BundleIndex) -> bool:
@@ -91,6 +131,7 @@ READERS: Final[dict[str, modes.Reader]] = {
     "index": _index,
     "index, canonical": _canonical,
     "report": _report,
+    "sbom": _sbom,
     "manifest.json": _document(list[oci.DockerImage], ours=False),
     **{name: _document(kind, ours=True) for name, kind in _OURS.items()},
     **{name: _document(kind, ours=False) for name, kind in _OTHERS.items()},
@@ -145,6 +186,7 @@ def _examples() -> dict[str, list[bytes]]:
         "index": [_INDEX],
         "index, canonical": [_INDEX],
         "manifest.json": [bodies["manifest.json"]],
+        "sbom": [_SBOM],
         "index.json": [bodies["index.json"]],
         "manifest": [next(blob for blob in blobs if b'"layers":[' in blob)],
         "config": [next(blob for blob in blobs if b'"rootfs"' in blob)],

@@ -276,3 +276,9 @@ def test_a_package_index_with_an_odd_line_is_refused(line: str) -> None:
     with pytest.raises(FormatError, match="package index"):
         source_files(f"Package: x\nVersion: 1\nChecksums-Sha256:\n {line}\n", "x", "1")
     assert parse_madison(" x | 1 | http://h\n", "x", "1", sources=False) is None
+
+
+def test_a_line_of_nothing_but_a_comment_lists_no_archive() -> None:
+    assert (
+        with_sources("x.list", "deb # nothing\ndeb http://h s c # what\n") == "deb http://h s c\ndeb-src http://h s c\n"
+    )

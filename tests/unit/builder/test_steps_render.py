@@ -141,3 +141,25 @@ def test_a_recipe_without_helm_is_taken_at_its_word() -> None:
     site = replace(recipe("more"), helm=None)
     check_images(site, {})
     assert askers(site, {}) == {}
+
+
+@pytest.mark.parametrize(
+    "rendered",
+    [
+        b"a: [",
+        b"a: " + b"[" * 9_000 + b"]" * 9_000,
+        b"{[1]: 2}",
+        b"a: !!timestamp 2001-99-99",
+        b"a: " + b"{a: " * 9_000,
+    ],
+)
+def test_what_helm_rendered_is_yaml_of_a_bearable_depth_or_the_step_fails(rendered: bytes) -> None:
+    with pytest.raises(StepError, match="no YAML"):
+        render.images_rendered(rendered, "chart x")
+
+
+def test_aliases_of_a_chart_are_walked_once() -> None:
+    bomb = "a0: &a0 [{image: x/y:1}]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40)
+    )
+    assert render.images_rendered(b"metadata: [odd]\n" + bomb.encode(), "chart x") == [("x/y:1", "object")]

@@ -9,7 +9,7 @@ from bundles.errors import SealiftError
 from bundles.foreign.tarreader import Kind, Member, RegionSource, Source, StreamSource, TarReader
 from bundles.sealed.entries import EntryScan
 from tests.fuzz import examples, modes, repair
-from tests.fuzz.model import Target, taken
+from tests.fuzz.model import taken
 from tests.support import tars
 from tests.support.hostile import LAYERS
 
@@ -105,15 +105,8 @@ READERS: Final[dict[str, modes.Reader]] = {
 }
 _ATTACKS: Final = [layer for layer, _ in LAYERS.values() if len(layer) < _LARGEST]
 
-TARGET: Final = Target(
-    read=modes.by_first_byte(READERS),
-    seeds=lambda: modes.seeds(
-        READERS,
-        {
-            "as it is": [examples.plain_layer(), tars.tar(tars.gnu_long(b"bin/" + b"x" * 200), tars.member("y", b"z"))],
-            "mended": [examples.plain_layer(), *_ATTACKS],
-            "header": [tars.member("bin/x", b"y"), tars.symlink("a", "b")],
-        },
-    ),
-    least=50,
-)
+EXAMPLES: Final = {
+    "as it is": [examples.plain_layer(), tars.tar(tars.gnu_long(b"bin/" + b"x" * 200), tars.member("y", b"z"))],
+    "mended": [examples.plain_layer(), *_ATTACKS],
+    "header": [tars.member("bin/x", b"y"), tars.symlink("a", "b")],
+}
