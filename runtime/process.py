@@ -203,15 +203,21 @@ class Child:
 
     async def stop(self, grace: float = _GRACE) -> None:
         """SIGTERM, then SIGKILL after `grace` seconds; only the program itself: what it left running goes on."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
+        self._send(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace):
                 await self.process.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
+            self._send(signal.SIGKILL)
             await self.process.wait()
+
+    def _send(self, number: signal.Signals) -> None:
+        """Not through asyncio: before it signals it looks whether the program ended, and so takes its exit code away
+        from whoever waits for it.
+        """
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 async def start(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], log: Path, what: str = "") -> Child:
