@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.figures import boot, build, signing
+from bench.figures import boot, build, memory, readers, signing, startup
 from bench.model import Figure
 from bench.timing import Bench
 
@@ -11,5 +11,8 @@ Measure = Callable[[Bench], Iterable[Figure]]
 MEASURES: Mapping[str, Measure] = {
     "boot": boot.measure,
     "build": build.measure,
+    "memory": memory.measure,
+    "readers": readers.measure,
     "signing": signing.measure,
+    "startup": startup.measure,
 }

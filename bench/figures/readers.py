@@ -32,11 +32,17 @@ def measure(bench: Bench) -> Iterable[Figure]:
     yield from _extract(bench)
 
 
-def by_turns(bench: Bench, commands: Sequence[Command]) -> list[Sample]:
-    """The fastest run of each, run in turns after one that warms the disk's cache."""
+def by_turns(bench: Bench, commands: Sequence[Command], *, without: Sequence[Path] = ()) -> list[Sample]:
+    """The fastest run of each, in turns, after one that warms the cache; `without` is removed before each run."""
+
+    def once(command: Command) -> Sample:
+        for folder in without:
+            shutil.rmtree(folder, ignore_errors=True)
+        return bench.run(command)
+
     for command in commands:
-        bench.run(command)
-    found = [[bench.run(command) for command in commands] for _ in range(bench.runs)]
+        once(command)
+    found = [[once(command) for command in commands] for _ in range(bench.runs)]
     return [fastest([samples[at] for samples in found]) for at in range(len(commands))]
 
 
@@ -90,18 +96,10 @@ def _extract(bench: Bench) -> Iterable[Figure]:
     folders = _folders(bench)
     wharfie = go_tool("wharfie")
     out = bench.scratch / "out"
-    node = (
-        bench.program("sealift-node"),
-        "extract",
-        "--data-dir",
-        folders.data,
-        "--runtime-image",
-        reference,
-        "--replace",
-    )
-    clean = f'rm -rf {out} && exec {wharfie} "$1" {reference} {out}/bin {out}/charts'
-    stock = [("sh", "-c", clean, "sh", images) for images in (folders.ours, folders.theirs)]
-    ours, on_ours, on_theirs = by_turns(bench, [node, *stock])
+    node = (bench.program("sealift-node"), "extract", "--data-dir", folders.data, "--runtime-image", reference)
+    stock = [(wharfie, images, reference, out / "bin", out / "charts") for images in (folders.ours, folders.theirs)]
+    unpacked = (out, folders.data / "data")
+    ours, on_ours, on_theirs = by_turns(bench, [node, *stock], without=unpacked)
     note = "1 GB of other images in the directory; RKE2's reader verifies nothing and flushes nothing"
     yield _faster("extract, all verified, against RKE2's reader on its archive", ours, on_theirs, 15, note)
     yield _faster("RKE2's reader on our archive against on its own", on_ours, on_theirs, 20, note)
@@ -116,7 +114,7 @@ def _folders(bench: Bench) -> _Folders:
     shutil.copyfile(bench.bundle / "images" / RUNTIME, runtime)
     (made / "images/rke2-images-core.linux-amd64.tar").rename(other)
     shutil.rmtree(made.parent)
-    release_archive([other, runtime], folders.theirs / "rke2-images.linux-amd64.tar.zst", gzip_levels={other.name: 1})
+    release_archive([other, runtime], folders.theirs / "rke2-images.linux-amd64.tar.zst", gzip_levels={other.name: 0})
     return folders
 
 

@@ -23,7 +23,7 @@ from tests.support.releases import AMD64, CHART, FIRST, describe, program
 from tests.support.sealed import EPOCH, MadeArchive, make_image, seal
 
 LAYER: Final = 256_000_000  # bytes of content of a layer, at most
-_BLOCK: Final = 16 << 20  # twice the window of a frame: none sees a repetition
+_BLOCK: Final = 64 << 20  # bytes: beyond the window of `zstd --long=25` too, so nobody sees a repetition
 
 
 class Noise(io.RawIOBase):
