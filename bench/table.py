@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.figures import boot, build, memory, readers, signing, startup
+from bench.figures import boot, build, build_memory, import_, memory, readers, signing, size, startup
 from bench.model import Figure
 from bench.timing import Bench
 
@@ -11,6 +11,9 @@ Measure = Callable[[Bench], Iterable[Figure]]
 MEASURES: Mapping[str, Measure] = {
     "boot": boot.measure,
     "build": build.measure,
+    "build_memory": build_memory.measure,
+    "import": import_.measure,
+    "size": size.measure,
     "memory": memory.measure,
     "readers": readers.measure,
     "signing": signing.measure,
