@@ -4,7 +4,6 @@ import json
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from bundles.digest import Digest
 from bundles.errors import UsageError
@@ -83,7 +82,7 @@ def _no_passphrase() -> bytes:
 
 def _der(data: bytes) -> bool:
     found = taken(der.parse_ecdsa, data, where="input")
-    assert found is None or encode_dss_signature(found.r, found.s) == data, "two spellings of one signature"
+    assert found is None or found.encode() == data, "two spellings of one signature"
     return found is not None
 
 
@@ -119,6 +118,13 @@ _PAYLOAD: Final = statement.encode(
 _SIMPLE: Final = images.simple_payload(_IMAGE, "a/b:c")
 
 
+def _referrers() -> list[bytes]:
+    described = {"mediaType": "m", "digest": str(_IMAGE), "size": 5, "artifactType": envelope.MEDIA_TYPE}
+    layer = {"mediaType": envelope.MEDIA_TYPE, "digest": str(_IMAGE), "size": 9}
+    found = ({"manifests": [described]}, {"layers": [layer], "subject": described})
+    return [json.dumps(document).encode() for document in found]
+
+
 def _tagged() -> bytes:
     signed = blob.write_sig(_ECDSA.sign(_SIMPLE)).decode().strip()
     layer = {
@@ -147,7 +153,7 @@ def _examples() -> dict[str, list[bytes]]:
             write_private_key(_EDWARDS, b"x", random=bytes),
         ],
         "der": [_ECDSA.sign(_MESSAGE)],
-        "image": [_tagged()],
+        "image": [_tagged(), *_referrers()],
     }
 
 
