@@ -8,8 +8,8 @@ from typing import Any
 from bundles.errors import FormatError, MissingError, SealiftError, UsageError
 from tests.hostile import readers_under_attack as read
 from tests.hostile.corpus_model import Attack, Place, table
-from tests.hostile.rows_builder import laughs
-from tests.hostile.rows_outer import text
+from tests.hostile.making_archives import text
+from tests.hostile.making_recipes import laughs
 from tests.support.releases import FIRST
 
 Send = Callable[[Place], object]

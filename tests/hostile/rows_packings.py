@@ -11,9 +11,9 @@ from backports import zstd
 
 from bundles.errors import FormatError, MissingError
 from tests.hostile.corpus_model import Attack, table
+from tests.hostile.making_archives import WHOLE
 from tests.hostile.readers_under_attack import RUNTIME, extract
 from tests.hostile.rows_layers import Send, put
-from tests.hostile.rows_outer import WHOLE
 from tests.support import tars
 from tests.support.hostile import GOOD
 from tests.support.tars import END, header, tar

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.hostile.attack_runner import ADDRESS_SPACE
+from bundles.errors import FormatError
+from tests.hostile.attack_runner import ADDRESS_SPACE, carry_out
 from tests.hostile.corpus import ATTACKS
-from tests.hostile.corpus_model import MAX_MEMORY, MAX_SECONDS, Attack, names
+from tests.hostile.corpus_model import MAX_MEMORY, MAX_SECONDS, Attack, Place, names
 from tests.hostile.rules import PAGE, RULES, page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,24 @@ def test_an_attack_is_refused_with_the_right_words_and_leaves_nothing(attack: At
     assert outcome["left"] == [], "left something in the given folder"
     assert outcome["memory"] + PROCESS <= MAX_MEMORY, f"{outcome['memory'] >> 20} MB"
     assert outcome["seconds"] <= MAX_SECONDS  # the runner's alarm ended it otherwise
+
+
+def _writes_outside(place: Place) -> None:
+    (place.canary / "secret").write_text("changed")
+    (place.given / "half").write_text("x")
+    raise FormatError("refused \x1b[2J, but too late")
+
+
+def test_the_runner_sees_what_is_taken_written_and_left(tmp_path: Path) -> None:
+    """Else the rows above would prove nothing."""
+    taken = carry_out(Attack("taken", "", lambda place: None, lambda place: None, "."), tmp_path / "1")
+    assert taken.error == "accepted" and not taken.right_class
+    late = carry_out(Attack("late", "", lambda place: None, _writes_outside, "."), tmp_path / "2")
+    assert late.changed == ["canary/secret"] and late.left == ["half"] and not late.has_place
+    greedy = carry_out(
+        Attack("greedy", "", lambda place: None, lambda place: bytearray(200 << 20), "."), tmp_path / "3"
+    )
+    assert greedy.memory >= 190 << 20
 
 
 def test_the_corpus_is_large_and_its_names_are_unique() -> None:
