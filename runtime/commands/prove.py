@@ -11,7 +11,14 @@ from runtime import options
 @click.command()
 @click.argument("bundle", metavar="BUNDLE", type=options.PATH)
 @click.option("--report", type=options.PATH, metavar="FILE", required=True, help="Write the report here, good or not.")
-@click.option("--agents", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Further nodes.")
+@click.option(
+    "--agents",
+    type=click.IntRange(min=0, max=8),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Further machines that join the first one.",
+)
 @options.trust_flags
 @click.option(
     "--work", type=options.PATH, metavar="DIR", help="Disk for the machine, removed at the end. [default: /var/tmp]"
@@ -52,8 +59,6 @@ def prove(
     from runtime.prove import report as documents
 
     trusted = trust.require(key=key, policy=policy, insecure=insecure)
-    if agents:
-        raise UsageError("agents cannot be proved yet", got=f"--agents {agents}", hint="leave --agents away")
     if not report.absolute().parent.is_dir():
         raise UsageError("no such folder for the report", where=report)
     with os_errors(report):
@@ -68,6 +73,7 @@ def prove(
             work=work or proof.WORK,
             logs=logs,
             patience=proof.PATIENCE if timeout is None else timeout,
+            agents=agents,
             environment=os.environ,
             clock=time.monotonic,
             progress=make_progress(progress, sys.stderr, time.monotonic),  # type: ignore[arg-type] # click checked it

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,27 +12,26 @@ from bundles.digest import Digest
 from bundles.errors import SealiftError
 from bundles.index import BundleIndex
 from runtime.daemon.journal import read_journal
+from runtime.prove.across import ACROSS, node_loss
+from runtime.prove.agents import Agent, Place, join, node_name, plugged_in, trouble_of
 from runtime.prove.boot import Booting, now, start_server, write_config
-from runtime.prove.cgroups import Group
-from runtime.prove.checks import Scene, run_checks
-from runtime.prove.findings import Findings, Phase
+from runtime.prove.checks import CHECKS, Scene, run_checks
+from runtime.prove.findings import Findings, Phase, ready_seconds
 from runtime.prove.images import NODE, SANDBOXES, listed, missing_now, normal, usage
 from runtime.prove.isolation import Watch, control, pod_control
-from runtime.prove.namespaces import Machine, Switch, start_machine, start_switch
-from runtime.prove.network import Port
-from runtime.prove.report import CheckResult
+from runtime.prove.namespaces import Machine, Switch, start_switch
+from runtime.prove.report import CheckResult, NodeResult
 
-NODE_NAME: Final = "prove1"
+NODE_NAME: Final = node_name(1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """A bundle that is staged below `home`, and what its machine gets.
+    """A bundle that is staged for each machine, and what they get.
 
     Args:
         index: of the bundle.
-        group: the machine's control group, made already.
-        home: the machine's folder.
+        places: the machines: the first is a server, the others are agents.
         env: of every program in it.
         patience: seconds until everything must be ready.
         clock: seconds that never go back.
@@ -40,12 +39,16 @@ class Attempt:
     """
 
     index: BundleIndex
-    group: Group
-    home: Path
+    places: tuple[Place, ...]
     env: Mapping[str, str]
     patience: float
     clock: Callable[[], float]
     say: Callable[[str], None]
+
+    @property
+    def home(self) -> Path:
+        """The first machine's folder."""
+        return self.places[0].home
 
 
 async def boot_once(given: Attempt, findings: Findings) -> None:
@@ -58,17 +61,19 @@ async def boot_once(given: Attempt, findings: Findings) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as asyncio.run does for SIGINT
     findings.phase = Phase.MACHINE
     ipv6 = Path("/proc/sys/net/ipv6").is_dir()
-    async with _machines(given, ipv6, findings) as (switch, machine):
+    async with _machines(given, ipv6, findings) as (switch, machines):
+        machine, *further = machines
         watch = Watch(switch)
         await watch.reset()
         findings.control = await control(watch, machine, ipv6=ipv6)
         await watch.reset()
         findings.phase = Phase.BOOT
-        booting = await _start(given, machine, switch, findings)
+        booting, agents = await _start(given, machine, further, switch, findings)
         findings.ready = await booting.until_ready(given.patience)
+        findings.agents = tuple(_as_result(agent) for agent in agents)
         if findings.ready:
             findings.phase = Phase.CHECKS
-            await _check(booting, findings)
+            await _check(booting, findings, agents)
         else:
             findings.failed(Phase.BOOT, findings.observed.trouble)
             given.say(f"NOT READY: {findings.observed.trouble}")
@@ -79,40 +84,59 @@ async def boot_once(given: Attempt, findings: Findings) -> None:
             given.say(f"WANTED OUT: {line}")
         await _settle(booting, findings)
         findings.control = findings.control and await control(watch, machine, ipv6=ipv6)
+        if findings.ready and agents:  # the last thing: nothing is as it was after it
+            await _lose(booting, findings, agents[-1])
 
 
-async def _start(given: Attempt, machine: Machine, switch: Switch, findings: Findings) -> Booting:
+async def _lose(booting: Booting, findings: Findings, agent: Agent) -> None:
+    check = node_loss(agent.place.name, agent.machine.stop)
+    findings.checks += await run_checks(_scene(booting), booting.clock, booting.say, (check,))
+
+
+async def _start(
+    given: Attempt, machine: Machine, further: Sequence[Machine], switch: Switch, findings: Findings
+) -> tuple[Booting, tuple[Agent, ...]]:
+    first, *others = given.places
     write_config(given.home, {"node-name": NODE_NAME, "node-ip": machine.port.address})
-    return Booting(
+    since, server = now(), await start_server(machine)
+    agents = await join(others, further, first) if others else ()
+    booting = Booting(
         machine=machine,
         switch=switch,
         index=given.index,
-        since=now(),
-        server=await start_server(machine),
+        since=since,
+        server=server,
         clock=given.clock,
         say=given.say,
         observed=findings.observed,
+        nodes=tuple(place.name for place in given.places),
+        lost=trouble_of(agents),
     )
+    return booting, agents
 
 
-async def _check(booting: Booting, findings: Findings) -> None:
-    booting.say(f"ready: {len(booting.observed.cluster.pods)} pods")
-    findings.checks = await run_checks(_scene(booting), booting.clock, booting.say)
+def _as_result(agent: Agent) -> NodeResult:
+    return NodeResult(name=agent.place.name, role="agent", ready_seconds=ready_seconds(agent.journal()))
+
+
+async def _check(booting: Booting, findings: Findings, agents: Sequence[Agent]) -> None:
+    booting.say(f"ready: {len(booting.observed.cluster.nodes)} nodes, {len(booting.observed.cluster.pods)} pods")
+    scene = _scene(booting)
+    findings.checks = await run_checks(scene, booting.clock, booting.say, (*CHECKS, *(ACROSS if agents else ())))
     async with booting.api():
         await booting.look()
 
 
 @contextlib.asynccontextmanager
-async def _machines(given: Attempt, ipv6: bool, findings: Findings) -> AsyncIterator[tuple[Switch, Machine]]:
-    home, env = given.home, given.env
-    switch = await start_switch(home / "switch.log", env, ipv6=ipv6)
+async def _machines(
+    given: Attempt, ipv6: bool, findings: Findings
+) -> AsyncIterator[tuple[Switch, tuple[Machine, ...]]]:
+    switch = await start_switch(given.home / "switch.log", given.env, ipv6=ipv6)
     try:
-        machine = await start_machine(switch, given.group, name=NODE_NAME, port=Port(1), home=home, env=env, ipv6=ipv6)
-        findings.namespaces = machine.namespaces.identities() | switch.namespaces.identities()
-        try:
-            yield switch, machine
-        finally:
-            await machine.stop()
+        async with plugged_in(switch, given.places, given.env, ipv6=ipv6) as machines:
+            spaces = (machine.namespaces.identities() for machine in machines)
+            findings.namespaces = switch.namespaces.identities().union(*spaces)
+            yield switch, machines
     finally:
         await switch.child.stop(0.0)
 
@@ -123,7 +147,11 @@ def _scene(booting: Booting) -> Scene:
     if not apiserver:
         raise SealiftError("everything is ready, but there is no pod of kube-apiserver")
     return Scene(
-        hands=booting.hands, image=apiserver[0].images[0], node=NODE_NAME, address=booting.machine.port.address
+        hands=booting.hands,
+        image=apiserver[0].images[0],
+        node=NODE_NAME,
+        address=booting.machine.port.address,
+        nodes=booting.nodes,
     )
 
 

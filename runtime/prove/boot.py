@@ -61,6 +61,8 @@ class Booting:
         since: when the daemon was started.
         clock: seconds that never go back.
         say: takes one line of talk at a time.
+        nodes: names of the Nodes that must be there.
+        lost: why another machine of the proof cannot go on; empty while it can.
     """
 
     machine: Machine
@@ -71,6 +73,8 @@ class Booting:
     clock: Callable[[], float]
     say: Callable[[str], None]
     observed: Observed = field(default_factory=Observed)
+    nodes: tuple[str, ...] = ()
+    lost: Callable[[], str] = lambda: ""
 
     @property
     def layout(self) -> NodeLayout:
@@ -109,7 +113,7 @@ class Booting:
         if charts is None:
             return ("the runtime image's content",)
         self.observed.take(await look(SocketApi(self.machine.outside(API_SOCKET))))
-        return awaited(self.observed.cluster, since=self.since, charts=charts)
+        return awaited(self.observed.cluster, since=self.since, charts=charts, nodes=self.nodes)
 
     @contextlib.asynccontextmanager
     async def api(self) -> Any:
@@ -136,6 +140,8 @@ class Booting:
         """Why waiting makes no sense any more."""
         if self.server.process.returncode is not None:
             return f"sealift-node server ended: {self._last_words()}"
+        if trouble := self.lost():
+            return trouble
         # Not before the kubelet has tried: a pull that wanted out belongs into the report.
         if missing_now(self.index, self.observed.seen) and pull_failed(self.observed.cluster):
             return "an image is missing"

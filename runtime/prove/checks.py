@@ -32,12 +32,13 @@ class Hands(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """What checks know: who works, the image of the probe, the node's name and address."""
+    """What checks know: who works, the image of the probe, the first node's name and address, all nodes' names."""
 
     hands: Hands
     image: str
     node: str
     address: str
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,6 +57,7 @@ class Findings:
     """
 
     node: str
+    agents: tuple[NodeResult, ...] = ()
     phase: Phase = Phase.READ
     failure: Failure | None = None
     error: SealiftError | None = None
@@ -90,7 +91,10 @@ def make_report(bundle: Path, offer: Offer | None, findings: Findings, left: tup
     return Report(
         ready=findings.ready,
         bundle=_bundle(bundle, offer),
-        nodes=(NodeResult(name=findings.node, role="server", ready_seconds=_reached(journal, _READY)),),
+        nodes=(
+            NodeResult(name=findings.node, role="server", ready_seconds=ready_seconds(journal)),
+            *findings.agents,
+        ),
         pods=tuple(_pod(pod) for pod in observed.cluster.pods if pod.metadata.namespace != NAMESPACE),
         images=findings.used.used,
         unused=findings.used.unused,
@@ -130,6 +134,11 @@ def missing_roles(index: BundleIndex) -> tuple[MissingResult, ...]:
 def _askers(key: str) -> tuple[str, ...]:
     """`etcd-image` -> who wants it."""
     return (f"sealift-node server ({key})",)
+
+
+def ready_seconds(journal: Journal | None) -> float | None:
+    """Seconds from a daemon's start until its Node was Ready."""
+    return _reached(journal, _READY)
 
 
 def _reached(journal: Journal | None, name: str) -> float | None:

@@ -5,6 +5,7 @@ fetch a page. So a proof carries no image of its own. Pure.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 NAMESPACE: Final = "sealift-prove"
@@ -27,16 +28,7 @@ _SERVE: Final = (
 def objects(image: str) -> bytes:
     """The probe's namespace, deployment and service, as one document for kubectl; `image` as static pods spell it."""
     labels = {"app": NAME}
-    container = {
-        "name": NAME,
-        "image": image,
-        "imagePullPolicy": "Never",
-        "command": list(_SERVE),
-        "ports": [{"containerPort": PORT}],
-        "env": [{"name": "HOME", "value": "/tmp"}],
-        "readinessProbe": {"httpGet": {"path": PAGE, "port": PORT}, "periodSeconds": 1},
-    }
-    pod = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+    pod = _pod(image)
     template = {"metadata": {"labels": labels}, "spec": pod}
     ports = [{"port": 80, "targetPort": PORT}]
     return json.dumps(
@@ -50,6 +42,38 @@ def objects(image: str) -> bytes:
             ],
         }
     ).encode()
+
+
+def far_pod(node: str) -> str:
+    """The name of the pod that is pinned to a node."""
+    return f"far-{node}"
+
+
+def far_objects(image: str, nodes: Iterable[str]) -> bytes:
+    """A pod on each node, whatever the scheduler thinks; the namespace is there already."""
+    items = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": far_pod(node), "namespace": NAMESPACE, "labels": {"app": "far"}},
+            "spec": {**_pod(image), "nodeName": node},
+        }
+        for node in nodes
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}).encode()
+
+
+def _pod(image: str) -> dict[str, Any]:
+    container = {
+        "name": NAME,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": list(_SERVE),
+        "ports": [{"containerPort": PORT}],
+        "env": [{"name": "HOME", "value": "/tmp"}],
+        "readinessProbe": {"httpGet": {"path": PAGE, "port": PORT}, "periodSeconds": 1},
+    }
+    return {"terminationGracePeriodSeconds": 1, "containers": [container]}
 
 
 def change(word: str) -> str:

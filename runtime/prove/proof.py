@@ -16,9 +16,10 @@ from bundles.talk import Progress
 from bundles.trust import Trust
 from runtime.offer import Offer, read_offer
 from runtime.process import call
+from runtime.prove.agents import Place, node_name
 from runtime.prove.attempt import NODE_NAME, Attempt, boot_once
 from runtime.prove.boot import host_layout
-from runtime.prove.cgroups import Group, hierarchies
+from runtime.prove.cgroups import Group, Hierarchy, hierarchies
 from runtime.prove.findings import Findings, Phase, make_report
 from runtime.prove.footprint import Footprint, differences, look, still_there
 from runtime.prove.ledger import Ledger, open_ledger
@@ -44,6 +45,7 @@ class Proving:
         work: a folder on a disk filesystem with room for the bundle and what it unpacks to.
         logs: a folder that takes the machine's logs; None: they go with it.
         patience: seconds until everything must be ready.
+        agents: how many further machines join the first.
         environment: of this process.
         clock: seconds that never go back.
         progress: told of bytes checked.
@@ -57,6 +59,7 @@ class Proving:
     work: Path
     logs: Path | None
     patience: float
+    agents: int
     environment: Mapping[str, str]
     clock: Callable[[], float]
     progress: Progress
@@ -96,30 +99,33 @@ def _boot_and_leave(given: Proving, offer: Offer, env: Mapping[str, str], findin
     before = asyncio.run(_footprint(env))
     with _ending_well(), open_ledger(found, given.say) as ledger:
         work = given.work.absolute() / f"sealift-prove-{secrets.token_hex(4)}"
-        group = Group(work.name, found)
+        places = tuple(_place(work, number, found) for number in range(1, given.agents + 2))
         try:
-            ledger.will_make(work=work, group=group.name)
+            ledger.will_make(work=work)
+            for place in places:
+                ledger.will_make(group=place.group.name)
             with findings.noting():
-                _try(given, offer, _lay_out(work, ledger), group, env, findings)
+                _lay_out(work, places, ledger)
+                _try(given, offer, places, env, findings)
         finally:
             findings.phase = Phase.TEARDOWN
             ledger.take_back(found)
         after = asyncio.run(_footprint(env))
         return (
             *ledger.left(found),
-            *still_there(findings.namespaces, (work.name,)),
+            *still_there(findings.namespaces, tuple(place.group.name for place in places)),
             *differences(before, after),
         )
 
 
-def _try(given: Proving, offer: Offer, home: Path, group: Group, env: Mapping[str, str], findings: Findings) -> None:
+def _try(given: Proving, offer: Offer, places: tuple[Place, ...], env: Mapping[str, str], findings: Findings) -> None:
     findings.phase = Phase.STAGE
-    _stage(given, home)
-    group.make()
+    for place in places:
+        _stage(given, place.home)
+        place.group.make()
     attempt = Attempt(
         index=offer.index,
-        group=group,
-        home=home,
+        places=places,
         env=env,
         patience=given.patience,
         clock=given.clock,
@@ -129,7 +135,8 @@ def _try(given: Proving, offer: Offer, home: Path, group: Group, env: Mapping[st
         asyncio.run(boot_once(attempt, findings))
     finally:
         if given.logs is not None:
-            keep_logs(home, given.logs)
+            for place in places:
+                keep_logs(place.home, given.logs if len(places) == 1 else given.logs / place.name)
 
 
 @contextlib.contextmanager
@@ -149,13 +156,17 @@ async def _footprint(env: Mapping[str, str]) -> Footprint:
     return look(rules.text)
 
 
-def _lay_out(work: Path, ledger: Ledger) -> Path:
-    home = work / NODE_NAME
+def _place(work: Path, number: int, hierarchies: tuple[Hierarchy, ...]) -> Place:
+    name = node_name(number)
+    return Place(number=number, home=work / name, group=Group(f"{work.name}-{name}", hierarchies))
+
+
+def _lay_out(work: Path, places: tuple[Place, ...], ledger: Ledger) -> None:
     with os_errors(work):
         work.mkdir(mode=0o700)
-        home.mkdir(mode=0o755)
+        for place in places:
+            place.home.mkdir(mode=0o755)
     ledger.make_mount_points(PRIVATE)
-    return home
 
 
 def _stage(given: Proving, home: Path) -> None:

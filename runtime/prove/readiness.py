@@ -13,18 +13,19 @@ _DONE = "Succeeded"
 _PULL_FAILED = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 
 
-def awaited(cluster: Cluster, *, since: datetime, charts: Iterable[str]) -> tuple[str, ...]:
+def awaited(cluster: Cluster, *, since: datetime, charts: Iterable[str], nodes: Iterable[str] = ()) -> tuple[str, ...]:
     """What is not as it must be yet; empty: all is ready.
 
     Args:
         cluster: as the apiserver tells it.
         since: the start of this boot; older heartbeats do not count.
         charts: names of the HelmCharts that must be there.
+        nodes: names of the Nodes that must be there.
     """
     if not cluster.known:
         return ("the apiserver",)
     waits = [
-        *_nodes(cluster.nodes, since),
+        *_nodes(cluster.nodes, since, nodes),
         *_charts(cluster, charts),
         *_workloads("deployment", cluster.deployments),
         *_workloads("statefulset", cluster.stateful_sets),
@@ -71,12 +72,10 @@ def pod_trouble(pod: Pod) -> str:
     return f"{pod.status.phase or 'unknown'}, not ready"
 
 
-def _nodes(nodes: Iterable[Node], since: datetime) -> Iterator[str]:
-    found = False
-    for node in nodes:
-        found = True
-        if not node_ready(node, since):
-            yield f"node {node.metadata.name}"
+def _nodes(nodes: Iterable[Node], since: datetime, wanted: Iterable[str]) -> Iterator[str]:
+    found = {node.metadata.name: node_ready(node, since) for node in nodes}
+    yield from (f"node {name}" for name, ready in found.items() if not ready)
+    yield from (f"node {name}" for name in wanted if name not in found)
     if not found:
         yield "a node"
 

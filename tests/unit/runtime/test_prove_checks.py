@@ -12,6 +12,7 @@ import pytest
 from bundles.errors import MissingError, SealiftError
 from runtime import cli
 from runtime.prove import probe
+from runtime.prove.across import ACROSS
 from runtime.prove.api import SocketApi, look
 from runtime.prove.checks import CHECKS, Check, Scene, run_checks
 from runtime.prove.requirements import clean_environment
@@ -158,14 +159,15 @@ def test_programs_of_the_machine_hear_of_no_proxy() -> None:
     assert found == {"PATH": "/bin", "HOME": "/run/tmp", "TMPDIR": "/run/tmp", "LC_ALL": "C.UTF-8"}
 
 
-def test_without_a_trust_flag_prove_is_refused_and_agents_are_not_there_yet(tmp_path: Path) -> None:
+def test_without_a_trust_flag_prove_is_refused_and_agents_are_counted(tmp_path: Path) -> None:
     where = [str(tmp_path / "none"), "--report", str(tmp_path / "r.json")]
     assert cli.run(["prove", *where]) == 3
-    assert cli.run(["prove", *where, "--insecure-no-signature", "--agents", "1"]) == 2
+    assert cli.run(["prove", *where, "--insecure-no-signature", "--agents", "-1"]) == 2
     assert cli.run(["prove", str(tmp_path), "--insecure-no-signature"]) == 2
     assert not (tmp_path / "r.json").exists()
 
 
 def test_the_page_about_proofs_names_every_check() -> None:
     page = (Path(__file__).parents[3] / "docs/prove.md").read_text()
-    assert [check.name for check in CHECKS if f"`{check.name}`" not in page] == []
+    names = [check.name for check in (*CHECKS, *ACROSS)] + ["node-loss"]
+    assert [name for name in names if f"`{name}`" not in page] == []
