@@ -22,7 +22,7 @@ from builder.plan.graph import Plan, content_ids, make_jobs, make_plan
 from builder.plan.model import Receipt
 from builder.process import Cancel
 from builder.progress import BuildTalk
-from builder.recipe.model import Recipe
+from builder.recipe.model import FileComponent, Recipe
 from builder.recipe.read import read_recipe
 from builder.run import run_missing
 from builder.sandbox import Sandbox, detect
@@ -129,17 +129,24 @@ def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[
     found = {step: receipt for step in content_ids(jobs).values() if (receipt := store.receipt(step)) is not None}
     if len(found) < len(jobs):
         # Once more, with the sizes of what is there: no identity depends on them, minutes and bytes do.
-        jobs = make_jobs(sources.recipe, sources.lock, platform, tools, _sizes(content_ids(jobs), found))
+        jobs = make_jobs(
+            sources.recipe, sources.lock, platform, tools, _sizes(sources.recipe, content_ids(jobs), found)
+        )
     return make_plan(jobs, found)
 
 
-def _sizes(ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[str, dict[str, int]]:
-    """Bytes of the outputs of finished components."""
-    return {
-        name.removeprefix("component "): {key: output.size for key, output in found[step].outputs.items()}
-        for name, step in ids.items()
-        if name.startswith("component ") and step in found
+def _sizes(recipe: Recipe, ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[str, dict[str, int]]:
+    """Bytes of the outputs of finished components, and of files beside the recipe."""
+    sizes = {
+        component.name: {component.path.name: (recipe.folder / component.path).stat().st_size}
+        for component in recipe.components.values()
+        if isinstance(component, FileComponent)
     }
+    for name, step in ids.items():
+        if name.startswith("component ") and step in found:
+            outputs = found[step].outputs
+            sizes[name.removeprefix("component ")] = {key: output.size for key, output in outputs.items()}
+    return sizes
 
 
 def bundle_spec(sources: Sources, platform: Platform, plan: Plan, receipts: Mapping[str, Receipt]) -> BundleSpec:

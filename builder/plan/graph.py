@@ -75,8 +75,8 @@ def make_jobs(
 ) -> tuple[Job, ...]:
     """The jobs of everything that the recipe's archives hold; `tools` by component name (see steps.tools).
 
-    `sizes`: bytes of outputs that are built already; they make estimates better and decide nothing else. Components
-    that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
+    `sizes`: bytes of files, and of outputs that are built already; they make estimates better and decide nothing else.
+    Components that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
     """
     charts = {locked.name: locked for locked in lock.charts}
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
@@ -84,7 +84,8 @@ def make_jobs(
     used |= {recipe.helm} if recipe.helm else set()
     components = [component for component in recipe.components.values() if component.name in used]
     jobs = [
-        _component_job(component, recipe, lock, platform, tools.get(component.name, {})) for component in components
+        _component_job(component, recipe, lock, platform, tools.get(component.name, {}), sizes)
+        for component in components
     ]
     jobs += [found for each in components if (found := licences.describe(each, _locked(lock, each))) is not None]
     if CHARTS in used:
@@ -117,7 +118,7 @@ def make_plan(jobs: Sequence[Job], cached: Iterable[Digest]) -> Plan:
 
 
 def _component_job(
-    component: Component, recipe: Recipe, lock: Lock, platform: Platform, tools: Mapping[str, str]
+    component: Component, recipe: Recipe, lock: Lock, platform: Platform, tools: Mapping[str, str], sizes: Sizes
 ) -> Job:
     inputs = _locked(lock, component)
     if isinstance(component, UserlandComponent):
@@ -130,7 +131,7 @@ def _component_job(
         return compile.describe(component, locked, lock.epoch, platform, tools)
     if isinstance(component, DebComponent):
         return deb.describe(component, locked, platform)
-    return file.describe(component, locked)
+    return file.describe(component, locked, size=_size(recipe, component.name, None, sizes))
 
 
 def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock, sizes: Sizes) -> list[Job]:

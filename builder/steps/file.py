@@ -12,13 +12,15 @@ from builder.steps.context import Job, StepContext
 VERSION: Final = 1
 
 
-def describe(component: FileComponent, locked: LockedInput) -> Job:
-    """Component and its locked digest -> its job. Pure."""
+def describe(component: FileComponent, locked: LockedInput, *, size: int = 0) -> Job:
+    """Component and its locked digest -> its job; `size` in bytes. Pure."""
     step = Step(
         name=f"component {component.name}",
         kind="file",
         version=VERSION,
         description={"digest": str(locked.digest), "name": component.path.name, "mode": component.mode},
+        seconds=1 + size // 500_000_000,
+        size=size,
     )
     return Job(step=step, run=functools.partial(_run, component, locked))
 

@@ -131,3 +131,14 @@ def test_cleaning_keeps_what_the_recipes_need_and_removes_the_rest(tmp_path: Pat
 def test_cleaning_for_no_recipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no recipe was named"):
         clean_store(Store(tmp_path / "store"), [])
+
+
+def test_a_plan_counts_the_bytes_of_files_and_of_what_is_built(tmp_path: Path) -> None:
+    recipe, store = tiny_recipe(tmp_path / "recipe", lock=False), Store(tmp_path / "store")
+    with (recipe / "notes.txt").open("wb") as file:
+        file.truncate(100_000_000)
+    write_lock(recipe)
+    plan = plan_build(read_sources(recipe), AMD64, store, os.environ)
+    assert plan.rows["component notes"].step.size == 100_000_000
+    assert plan.rows["layer rke2-runtime 2"].step.size > 35_000_000
+    assert plan.seconds > len(plan.missing)
