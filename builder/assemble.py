@@ -117,7 +117,7 @@ def write_bundle(
     """
     archives = plan_archives(spec)
     for name in ("images", "lists"):
-        _make_folder(folder / name)
+        make_folder(folder / name)
     linked = {plan.path: done for plan in archives if known and (done := known(plan, folder)) is not None}
     written = [linked.get(plan.path) or _write_archive(plan, folder, store, workers) for plan in archives]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
@@ -125,9 +125,10 @@ def write_bundle(
     document = describe(spec, list(zip(archives, written, strict=True)), [*lists, *described])
     digest = write_atomic(folder / index.INDEX_NAME, index.encode(document))
     write_atomic(folder / index.sums_name(document.platform), sums_text(document, digest).encode())
-    if not lists:
-        (folder / "lists").rmdir()
-    fsync_directory(folder)
+    with os_errors(folder):
+        if not lists:
+            (folder / "lists").rmdir()
+        fsync_directory(folder)
     return WrittenBundle(
         document=document,
         archives={plan.path: (plan.layout, done.sha256) for plan, done in zip(archives, written, strict=True)},
@@ -216,7 +217,8 @@ def _frames(images: Iterable[BuiltImage]) -> dict[Digest, tuple[tuple[int, int],
     return {layer.digest: layer.frames for image in images for layer in image.layers}
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Makes a folder of a bundle: mode 0755, whatever the umask is."""
     with os_errors(path):
         path.mkdir(mode=0o755)
         path.chmod(0o755)

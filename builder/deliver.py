@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.assemble import BundleSpec, write_bundle
+from builder.assemble import BundleSpec, make_folder, write_bundle
 from builder.delivered import read_delivered, write_delivered
 from builder.errors import RecipeError
 from builder.recipe.model import Recipe
@@ -52,16 +52,17 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
     delivered = read_delivered(options.store, target)
     kept = _index_of(target) if delivered.holds(identity) else None
     if kept is not None:
+        _sweep(options.output, spec.folder_name)
         return target, kept, False
     make_folders(options.output)
     with _temporary(options.output, spec.folder_name) as parent:
         fresh = parent / spec.folder_name
-        fresh.mkdir(mode=0o755)
-        fresh.chmod(0o755)
+        make_folder(fresh)
         options.talk.say("writing the archives")
         bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link)
         report = _check(fresh, Seen(archives=bundle.linked, layers=delivered.layers), options)
-        fsync_tree(fresh)
+        with os_errors(fresh):
+            fsync_tree(fresh)
         written = _place(fresh, target, parent, bundle.document, options)
     write_delivered(options.store, delivered, identity, bundle, report)
     return target, bundle.document, written
@@ -98,7 +99,7 @@ def _check(fresh: Path, seen: Seen, options: "BuildOptions") -> "BundleReport":
 
 def _place(fresh: Path, target: Path, parent: Path, document: BundleIndex, options: "BuildOptions") -> bool:
     """Renames the new folder to its name; what stood there goes only when it may."""
-    with os_errors(target):
+    with os_errors(target), _only_here(target.parent):
         if target.exists():
             same = _index_of(target) == document
             if not same and not options.replace:
@@ -142,19 +143,36 @@ def _index_of(folder: Path) -> BundleIndex | None:
 @contextlib.contextmanager
 def _temporary(output: Path, name: str) -> Iterator[Path]:
     """A folder of this process below `output`; those of processes that were killed are removed first."""
-    for left in output.glob(f"{TEMP_PREFIX}{name}.*"):
-        _remove_abandoned(left)
     folder = output / f"{TEMP_PREFIX}{name}.{secrets.token_hex(6)}"
-    with os_errors(folder):
-        folder.mkdir(mode=0o700)
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.ExitStack() as held:
+        with os_errors(output), _only_here(output):
+            _sweep(output, name)
+            folder.mkdir(mode=0o700)
+            # The kernel lets go of this lock when we die: so the next build sees that nobody works here.
+            held.enter_context(_only_here(folder))
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(SealiftError):  # neither in place of another error, nor of what is done
+                remove_tree(folder)
+
+
+@contextlib.contextmanager
+def _only_here(folder: Path) -> Iterator[None]:
+    """Holds a lock on a folder, and waits for it: two builds may have one output. OSErrors pass."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # The kernel lets go of the lock when we die: so the next build sees that nobody works here.
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield folder
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
     finally:
-        remove_tree(folder)
-        os.close(held)
+        os.close(fd)
+
+
+def _sweep(output: Path, name: str) -> None:
+    """Removes what killed builds left; what cannot be removed costs space, no more."""
+    with contextlib.suppress(SealiftError, OSError):
+        for left in output.glob(f"{TEMP_PREFIX}{name}.*"):
+            _remove_abandoned(left)
 
 
 def _remove_abandoned(folder: Path) -> None:

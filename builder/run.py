@@ -20,6 +20,7 @@ from builder.sandbox import Sandbox
 from builder.steps.context import Job, StepContext
 from builder.store import Store
 from bundles.errors import SealiftError
+from bundles.files import os_errors
 from bundles.platform import Platform
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _context(
     row: Row,
 ) -> Callable[[Path], StepContext]:
     log = options.store.logs / f"{re.sub(r'[^a-z0-9.]+', '-', job.step.name.lower())}-{row.id.hex[:12]}.log"
-    log.unlink(missing_ok=True)
+    with os_errors(log):
+        log.unlink(missing_ok=True)
 
     def make(folder: Path) -> StepContext:
         return StepContext(

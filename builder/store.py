@@ -199,9 +199,11 @@ class Store:
         except keep_after:
             raise
         except BaseException:
-            remove_tree(folder)
+            with contextlib.suppress(SealiftError):
+                remove_tree(folder)
             raise
-        remove_tree(folder)
+        with contextlib.suppress(SealiftError):  # the work is done; the next build tries again
+            remove_tree(folder)
 
     @contextlib.contextmanager
     def temp_file(self) -> Iterator[tuple[BinaryIO, Path]]:

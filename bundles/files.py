@@ -15,12 +15,13 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from bundles.digest import Digest
 from bundles.errors import SealiftError
 from bundles.talk import human_bytes
 
+Buffered = TypeVar("Buffered", io.BufferedWriter, io.BufferedRandom)
 TEMP_PREFIX: Final = ".sealift-"
 
 
@@ -83,7 +84,7 @@ def atomic_writer(
 
 
 @contextlib.contextmanager
-def unflushed(file: io.BufferedWriter) -> Iterator[io.BufferedWriter]:
+def unflushed(file: Buffered) -> Iterator[Buffered]:
     """Closes the file at the end of the block; after an error what is still in its buffer is not tried again.
 
     `close` alone would write to the full disk once more, and its error would take the place of the first.

@@ -23,7 +23,8 @@ CHUNK: Final = 1 << 18  # bytes: large enough that hashing costs more than the c
 class Region:
     """`size` bytes of the file `fd` from `start` on; `where` names them in errors.
 
-    `copy_fd`: an open file that gets every byte that is read, at its offset within this region.
+    `copy_fd`: an open file that gets every byte that is read, at its offset within this region; errors call it
+    `copy_where`.
     """
 
     fd: int
@@ -31,6 +32,7 @@ class Region:
     size: int
     where: str
     copy_fd: int | None = None
+    copy_where: object = ""
 
     def read(self, offset: int, count: int) -> bytes:
         """Exactly `count` bytes from `offset` within the region; FormatError where the file or region ends sooner."""
@@ -41,7 +43,7 @@ class Region:
         if len(data) < count:
             data = self._read_on(data, offset, count)
         if self.copy_fd is not None:
-            with os_errors("the copy"):
+            with os_errors(self.copy_where):
                 pwrite_all(self.copy_fd, data, offset)
         return data
 
@@ -59,9 +61,9 @@ class Region:
             raise FormatError("truncated", where=where, got=f"{self.size} bytes", want=f"{offset + size} bytes")
         return replace(self, start=self.start + offset, size=size, where=where, copy_fd=None)
 
-    def copied_to(self, fd: int) -> "Region":
-        """The same region, copying what is read to the open file `fd`."""
-        return replace(self, copy_fd=fd)
+    def copied_to(self, fd: int, where: object) -> "Region":
+        """The same region, copying what is read to the open file `fd`; `where` names that in errors."""
+        return replace(self, copy_fd=fd, copy_where=where)
 
     def _read_on(self, data: bytes, offset: int, count: int) -> bytes:
         """pread may return less than asked for (signals, 2 GiB limit); nothing at all is the end."""

@@ -130,12 +130,12 @@ class _Stage:
             yield region
             return
         with self._file(path, region.size) as fd:
-            yield region.copied_to(fd)
+            yield region.copied_to(fd, self._folder / path)
 
     def put(self, path: str, data: bytes) -> None:
         """A small file that is in memory already."""
         if self._folder is not None:
-            with self._file(path, len(data)) as fd, os_errors(path):
+            with self._file(path, len(data)) as fd, os_errors(self._folder / path):
                 pwrite_all(fd, data, 0)
 
     def settle(self) -> None:

@@ -24,6 +24,7 @@ from runtime.folders import FOLDER_MODE, ensure_folder, fresh_folder, remove, re
 from runtime.layout import NodeLayout
 from runtime.offer import Offer, read_offer
 from runtime.trusting.gate import Gate
+from runtime.trusting.places import TrustPlaces
 
 Say = Callable[[str], None]
 _MARGIN = 64 << 20  # bytes that stay free: folders, the journal, a node that is running
@@ -79,7 +80,7 @@ def stage(
     with exclusive(layout, say):
         for folder in (layout.bundles, layout.images, layout.admitted.parent):
             ensure_folder(folder)
-        sweep((layout.ours, layout.bundles, layout.admitted.parent))
+        sweep((layout.ours, layout.bundles, layout.admitted.parent, TrustPlaces.of(layout).folder))
         before = admitted.read(layout.admitted)
         _refuse_other_filesystem(layout)
         kept = layout.bundles / offer.name

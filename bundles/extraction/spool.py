@@ -28,9 +28,9 @@ _HEAD: Final = 64  # bytes of a body kept for a look at its ELF header
 class BodySpool:
     """Numbered bodies in one hidden directory (`fd`)."""
 
-    def __init__(self, fd: int, flusher: Flusher) -> None:
-        """Takes the open, empty directory."""
-        self._fd, self._flusher = fd, flusher
+    def __init__(self, fd: int, flusher: Flusher, where: Path) -> None:
+        """Takes the open, empty directory, and what errors call it."""
+        self._fd, self._flusher, self._where = fd, flusher, where
         self._count = 0
         self._lock = threading.Lock()
 
@@ -39,7 +39,7 @@ class BodySpool:
         with self._lock:
             number = self._count
             self._count += 1
-        with os_errors("the extraction's temporary directory"):
+        with os_errors(self._where):
             fd = os.open(str(number), _FILE_FLAGS, 0o600, dir_fd=self._fd)
             try:
                 digest, head = _write_hashed(fd, pieces)
@@ -86,12 +86,20 @@ def body_spool(beside: Path) -> Iterator[BodySpool]:
             os.mkdir(name, 0o700, dir_fd=parent)
         try:
             with _opened(name, parent) as fd, contextlib.closing(Flusher()) as flusher:
-                spool = BodySpool(fd, flusher)
+                spool = BodySpool(fd, flusher, beside.parent)
                 try:
                     yield spool
-                finally:
+                except BaseException:
+                    with contextlib.suppress(OSError):  # not in place of the error: the next run sweeps
+                        spool.remove_all()
+                    raise
+                with os_errors(beside.parent):
                     spool.remove_all()
-        finally:
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=parent)
+            raise
+        with os_errors(beside.parent):
             os.rmdir(name, dir_fd=parent)
     finally:
         os.close(parent)
@@ -105,9 +113,10 @@ def empty_folder(path: Path) -> Iterator[int]:
             os.mkdir(path, 0o755)
         fd = os.open(path, _FOLDER_FLAGS)
     try:
-        if os.listdir(fd):
-            raise UsageError("extraction needs an empty directory", where=path)
-        os.fchmod(fd, 0o755)
+        with os_errors(path):
+            if os.listdir(fd):
+                raise UsageError("extraction needs an empty directory", where=path)
+            os.fchmod(fd, 0o755)
         yield fd
     finally:
         os.close(fd)

@@ -16,7 +16,7 @@ import msgspec
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
-from bundles.files import fsync_directory, os_errors
+from bundles.files import fsync_directory, os_errors, unflushed
 
 START: Final = Digest("0" * 64)
 _MAX_LINE: Final = 1 << 20  # bytes
@@ -55,7 +55,7 @@ def append(path: Path, *, at: int, event: str, result: str, details: Mapping[str
     """
     with os_errors(path):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "r+b") as file:
+    with unflushed(os.fdopen(fd, "r+b")) as file:
         with os_errors(path):
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]

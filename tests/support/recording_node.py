@@ -22,6 +22,8 @@ from runtime.layout import NodeLayout, VersionLayout
 from runtime.nodeconf.model import NodeConfig
 from runtime.record import State, read_record, state_of
 from runtime.staticpods.place import compose, place
+from runtime.trusting import audit, memory
+from runtime.trusting.places import TrustPlaces
 from tests.support.bundles import tree
 from tests.support.disk_images import Image
 from tests.support.nodedirs import TestNode, seen
@@ -75,6 +77,8 @@ class NodeFlow:
             for archive in record.archives if not layout.admitting.exists() else ():
                 data = (layout.images / archive.name).read_bytes()
                 assert Digest.of(data) == archive.sha256, f"admitted, but not this one: {archive.name}"
+        audit.read(TrustPlaces.of(layout).audit)
+        memory.read(TrustPlaces.of(layout).memory)
         for path in _visible(layout.versions):
             self._check_version(VersionLayout(path))
         if layout.bin_link.is_symlink():
@@ -94,6 +98,8 @@ class NodeFlow:
 
     def result(self) -> Any:
         found = seen(self.node.layout.data)
+        for name in ("audit.jsonl", "memory.json"):  # they count what was tried
+            found.pop(f"sealift/trust/{name}", None)
         return {name: what for name, what in found.items() if TEMP_PREFIX not in name}
 
     def left(self) -> list[Path]:
