@@ -151,7 +151,8 @@ STAGES: Final = (
     Stage(
         name="helm-controller",
         text="writes its static pod; up when the cluster knows HelmCharts",
-        needs=("kube-apiserver",),
+        # Its jobs wait for what the controller manager makes first, and that one starts sooner with a core to itself.
+        needs=("kube-apiserver", "kube-controller-manager"),
         roles=SERVER,
     ),
     Stage(

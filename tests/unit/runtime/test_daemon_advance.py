@@ -218,7 +218,10 @@ def test_the_control_plane_starts_in_the_order_of_what_it_talks_to() -> None:
     world.end("etcd")
     assert "kube-apiserver" in world.running and "kube-scheduler" not in world.running
     world.end("kube-apiserver")
-    assert {"kube-scheduler", "kube-controller-manager", "helm-controller", "deploy"} <= set(world.running)
+    assert {"kube-scheduler", "kube-controller-manager", "deploy"} <= set(world.running)
+    assert "helm-controller" not in world.running, "its jobs need what the controller manager makes"
+    world.end("kube-controller-manager")
+    assert "helm-controller" in world.running
 
 
 @pytest.mark.parametrize("stage", [s.name for s in SERVER.stages if s.failure is OnFailure.STOP])
