@@ -13,15 +13,25 @@ from runtime.admitted import Admitted
 from runtime.exclusive import exclusive
 from runtime.images import FileId, ImagesPlan, apply_images, file_id, plan_images, present_files
 from runtime.layout import NodeLayout
+from runtime.trusting.recall import recall
 
 Say = Callable[[str], None]
 
 
-def admit(record: Admitted, layout: NodeLayout, before: Admitted | None) -> ImagesPlan:
+def admit(
+    record: Admitted, layout: NodeLayout, before: Admitted | None, *, remember: Callable[[], None] = lambda: None
+) -> ImagesPlan:
     """Links the archives of the kept bundle `record` names into agent/images, takes others of ours out, records it.
 
-    `before` is what was admitted. The caller holds the lock; the bundle is whole and durable. Raises SealiftError for
-    somebody else's file in agent/images, and what the filesystem refuses.
+    Args:
+        record: what is to be admitted.
+        layout: the data directory.
+        before: what was admitted.
+        remember: writes down what the node knows of the bundle's sequence. Not before it is certain that the bundle
+            comes (the old one would not start any more), and not after it is there (the old one would be no replay).
+
+    The caller holds the lock; the bundle is whole and durable. Raises SealiftError for somebody else's file in
+    agent/images, and what the filesystem refuses.
     """
     kept = layout.bundles / record.bundle / "images"
     sources = {archive.name: kept / archive.name for archive in record.archives}
@@ -34,9 +44,12 @@ def admit(record: Admitted, layout: NodeLayout, before: Admitted | None) -> Imag
     )
     if plan.link or plan.retire or record != before:
         admitted.write(layout.admitting, record)
+        remember()
         apply_images(plan, sources, layout)
         if record != before:
             admitted.write(layout.admitted, record)
+    else:
+        remember()
     _forget(layout)
     return plan
 
@@ -48,7 +61,7 @@ def finish(layout: NodeLayout, say: Say) -> None:
         return
     if (layout.bundles / record.bundle).is_dir():
         say(f"finishing what was interrupted: {record.bundle} is admitted")
-        admit(record, layout, admitted.read(layout.admitted))
+        admit(record, layout, admitted.read(layout.admitted), remember=lambda: recall(layout, record))
     else:
         say(f"warning: {record.bundle} was to be admitted, and is no longer kept: stage a bundle again")
         _forget(layout)

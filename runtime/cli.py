@@ -179,14 +179,17 @@ def extract(
     from runtime.choice import configured_image
     from runtime.extract import ExtractRequest
     from runtime.extract import extract as run_extract
+    from runtime.trusting.standing import guard
 
+    layout = NodeLayout.at(data_dir)
+    guard(layout, now=_now(), say=_say)
     request = ExtractRequest(
         runtime_image=runtime_image,
         configured_image=configured_image(config) if config else None,
         agent=agent,
         replace=replace,
     )
-    report = run_extract(request, NodeLayout.at(data_dir), platform=_platform(), say=_say, shims=shim_dir)
+    report = run_extract(request, layout, platform=_platform(), say=_say, shims=shim_dir)
     for name in report.manifests:
         _say(f"wrote server/manifests/{name}")
     for name in report.cleaned.removed:

@@ -25,6 +25,7 @@ from runtime.folders import ensure_folder, sweep
 from runtime.layout import DEFAULT_SHIM_DIR, NodeLayout, VersionLayout
 from runtime.manifests import place_manifests
 from runtime.record import Record, State, first_difference, read_record, state_of
+from runtime.trusting.standing import refuse_unlisted
 from runtime.unpack import unpack
 from runtime.versions import CleanReport, remove_old_versions
 
@@ -82,7 +83,8 @@ def extract(
         processes: procfs.
 
     Raises MissingError when no archive has the image, FormatError for damage, UsageError for an unusable reference,
-    SealiftError when other bytes stand under the same key, or when the filesystem refuses.
+    TrustError for an image that was not admitted while a policy is in force, SealiftError when other bytes stand
+    under the same key, or when the filesystem refuses.
     """
     if not layout.data.is_dir():
         raise MissingError("no such data directory", where=layout.data, hint="stage a bundle first")
@@ -92,6 +94,8 @@ def extract(
         finish(layout, say)
         record = admitted.read(layout.admitted)
         choice = choose(flag=request.runtime_image, configured=request.configured_image, admitted=record)
+        if choice.digest is None:
+            refuse_unlisted(layout, f"an image that was not admitted ({choice.why})")
         standing = _Extraction(layout, request, choice, platform, say).run()
         _point(layout.bin_link, str(standing.version.bin))
         manifests = () if request.agent else place_manifests(standing.version.charts, layout)

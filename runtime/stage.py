@@ -78,6 +78,7 @@ def stage(
     offer = read_offer(source, trust)
     _refuse_platform(offer, platform)
     with exclusive(layout, say):
+        gate.renew()
         for folder in (layout.bundles, layout.images, layout.admitted.parent):
             ensure_folder(folder)
         sweep((layout.ours, layout.bundles, layout.admitted.parent, TrustPlaces.of(layout).folder))
@@ -88,7 +89,7 @@ def stage(
         copied = keeper.keep(offer, kept)
         decided = gate.admit(offer.index, offer.decision, before)
         record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest, decided=decided)
-        plan = admit(record, layout, before)
+        plan = admit(record, layout, before, remember=gate.remember)
     return StageReport(
         bundle=offer.name,
         folder=kept,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bundles.errors import printable
 from runtime import options
 from runtime.layout import NodeLayout
 
@@ -28,13 +29,13 @@ def audit(data_dir: Path, as_json: bool) -> None:
     places = TrustPlaces.of(NodeLayout.at(data_dir))
     entries = log.read(places.audit)
     remembered = memory.read(places.memory).audit
-    log.check_end(log.head(places.audit), remembered, where=places.audit)
+    log.check(places.audit, remembered)
     if as_json:
         for entry in entries:
-            click.echo(json.dumps(msgspec.to_builtins(entry, enc_hook=str), ensure_ascii=False))
+            click.echo(json.dumps(msgspec.to_builtins(entry, enc_hook=str), ensure_ascii=True))
         return
     for entry in entries:
         at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         words = ", ".join(f"{key}: {value}" for key, value in entry.details.items())
-        click.echo(f"{entry.number} {at} {entry.event} {entry.result} {words}")
+        click.echo(printable(f"{entry.number} {at} {entry.event} {entry.result} {words}"))
     click.echo(f"{len(entries)} decisions, the last {remembered.digest}", err=True)

@@ -65,14 +65,16 @@ def update(file: Path, data_dir: Path) -> None:
     details = {"policy": f"{name} {signed.policy.digest}"}
     ensure_folder(layout.ours)
     with exclusive(layout, say):
+        places = TrustPlaces.of(layout)
         try:
-            changed = policies.install(TrustPlaces.of(layout), signed, now=gate.known_time(layout, now))
+            changed = policies.admissible(places, signed, now=gate.known_time(layout, now))
         except TrustError as exc:
             details |= {"why": exc.message}
             gate.log(layout, at=now, event="policy", result="refused", details=details)
             raise
         if changed:
             gate.log(layout, at=now, event="policy", result="admitted", details=details)
+            policies.put_in_force(places, signed)
     click.echo(f"{'in force' if changed else 'already in force'}: {name}")
 
 

@@ -36,9 +36,10 @@ def server(
     import time
     from importlib.metadata import version
 
+    from runtime.admission import finish_alone
     from runtime.daemon.server import serve
     from runtime.daemon.setup import make_node
-    from runtime.trusting.standing import check_standing
+    from runtime.trusting.standing import check_standing, refuse_unlisted
 
     flags = [("disable", name) for name in disable]
     flags += [(key, value) for key, value in (("node-name", node_name), ("node-ip", node_ip)) if value is not None]
@@ -50,6 +51,9 @@ def server(
         allow_unlisted=allow_unlisted_images,
         say=lambda line: click.echo(line, err=True),
     )
+    if allow_unlisted_images:
+        refuse_unlisted(node.layout, "--allow-unlisted-images")
+    finish_alone(node.layout, node.say)  # first: what is asked about is the bundle that will run
     check_standing(node.layout, now=int(time.time()), say=node.say)
     code, reason = serve(node, version=version("sealift"))
     click.echo(f"stopped: {reason}", err=True)

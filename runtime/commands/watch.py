@@ -1,6 +1,7 @@
 """`sealift-node watch`: the inbox of a plain RKE2 node."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import click
 from runtime import options
 from runtime.layout import NodeLayout
 
+# `PathChanged` alone: with a glob, `refused/` would start the service again and again. What is there at boot, and what
+# arrives while the service runs, is found by the service itself (it is enabled too, and ends with 75).
 PATH_UNIT = """[Unit]
 Description=Bundles for RKE2 in {inbox}
 
 [Path]
 PathChanged={inbox}
-PathExistsGlob={inbox}/*
 Unit=sealift-inbox.service
 
 [Install]
@@ -22,6 +24,7 @@ WantedBy=multi-user.target
 """
 SERVICE_UNIT = """[Unit]
 Description=Check bundles in {inbox} and put their images where RKE2 finds them
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
@@ -30,7 +33,13 @@ ExecStart=/usr/local/bin/sealift-node watch {inbox} --data-dir {data}
 Restart=on-failure
 RestartForceExitStatus=75
 RestartSec=10
+PrivateNetwork=yes
+NoNewPrivileges=yes
+
+[Install]
+WantedBy=multi-user.target
 """
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 @click.command()
@@ -47,6 +56,7 @@ def watch(inbox: Path, data_dir: Path, quiet: float, print_units: bool, progress
     still being copied.
     """
     if print_units:
+        _refuse_odd(inbox.absolute(), data_dir)
         for name, text in (("sealift-inbox.path", PATH_UNIT), ("sealift-inbox.service", SERVICE_UNIT)):
             click.echo(f"# /etc/systemd/system/{name}")
             click.echo(text.format(inbox=inbox.absolute(), data=data_dir))
@@ -54,10 +64,19 @@ def watch(inbox: Path, data_dir: Path, quiet: float, print_units: bool, progress
     return _pass(inbox.absolute(), NodeLayout.at(data_dir), quiet, progress, as_json)
 
 
+def _refuse_odd(*paths: Path) -> None:
+    """Units give blanks, quotes and `%` a meaning."""
+    from bundles.errors import UsageError
+
+    for path in paths:
+        if not _PLAIN.fullmatch(str(path)):
+            raise UsageError("a path that units cannot name plainly", got=str(path), want="letters, digits, / . _ -")
+
+
 def _pass(inbox: Path, layout: NodeLayout, quiet: float, progress: str, as_json: bool) -> int:
     import sys
 
-    from bundles.errors import FormatError, TrustError
+    from bundles.errors import FormatError, TrustError, printable, printable_lines
     from bundles.talk import make_progress
     from runtime import inbox as folder
     from runtime.host import platform
@@ -68,7 +87,7 @@ def _pass(inbox: Path, layout: NodeLayout, quiet: float, progress: str, as_json:
     now = time.time()
 
     def say(line: str) -> None:
-        click.echo(line, err=True)
+        click.echo(printable_lines(line), err=True)
 
     def admit(path: Path) -> None:
         with passing(layout, Asked(), event="watch", what=path, now=int(now), say=say) as gate:
@@ -83,7 +102,8 @@ def _pass(inbox: Path, layout: NodeLayout, quiet: float, progress: str, as_json:
         if as_json:
             click.echo(json.dumps({"name": one.name, "admitted": not one.why, "why": one.why}))
         else:
-            click.echo(f"{'refused' if one.why else 'admitted'}: {one.name}" + (f": {one.why}" if one.why else ""))
+            result = "refused" if one.why else "admitted"
+            click.echo(f"{result}: {printable(one.name)}" + (f": {one.why}" if one.why else ""))
     if any(one.trust for one in taken):
         return TrustError.exit_code
     if any(one.why for one in taken):

@@ -13,6 +13,7 @@ from bundles.foreign import outer
 from bundles.region import open_region
 from runtime import process
 from runtime.daemon.archives import PIN_LABELS, StoredImage
+from runtime.daemon.exact import exact_pieces
 
 NAMESPACE: Final = "k8s.io"
 _ROW: Final = re.compile(r"(\S+)\s+(\S+)\s+(sha256:[0-9a-f]{64})\s+(.*?)(\S+)\s*")
@@ -30,11 +31,15 @@ class Ctr:
         """All image records."""
         return parse_images(await self._images("ls"))
 
-    async def import_archive(self, archive: Path) -> None:
-        """Imports all platforms of an archive, by its suffix decompressed on the way (ctr itself does not)."""
+    async def import_archive(self, archive: Path, sha256: Digest | None = None) -> None:
+        """Imports all platforms of an archive, by its suffix decompressed on the way (ctr itself does not).
+
+        `sha256`: of an admitted archive, which must be the one that is sent; FormatError, and ctr is killed before it
+        has made a single image record, when it is another.
+        """
 
         def feed(fd: int) -> None:
-            with contextlib.closing(_pieces(archive)) as pieces:
+            with contextlib.closing(_pieces(archive) if sha256 is None else exact_pieces(archive, sha256)) as pieces:
                 for piece in pieces:
                     process.write_all(fd, piece)
 

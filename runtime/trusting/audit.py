@@ -87,6 +87,19 @@ def head(path: Path) -> Head:
     return last
 
 
+def check(path: Path, remembered: Head) -> None:
+    """Raises FormatError for the first broken link, SealiftError when the log is not what the node remembers.
+
+    It may go on from there: a power cut between the two writes leaves that. What it goes on from has to be the same: a
+    log that was rewritten and made longer is another log.
+    """
+    last = EMPTY
+    for last in _chain(_whole(path), path):
+        if last.count == remembered.count:
+            check_end(last, remembered, where=path)
+    check_end(last, remembered, where=path)
+
+
 def check_end(found: Head, remembered: Head, *, where: Path) -> None:
     """Raises SealiftError when the log is shorter than the node remembers: lines at its end were removed."""
     if found.count < remembered.count or (found.count == remembered.count and found.digest != remembered.digest):

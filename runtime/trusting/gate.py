@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundles.errors import SealiftError, TrustError, UsageError
+from bundles.digest import Digest
+from bundles.errors import SealiftError, TrustError, UsageError, printable
 from bundles.index import BundleIndex
 from bundles.policy.judge import Refusal, Verdict
 from bundles.trust import Decision, Trust, by_policy, claims, refused, require
@@ -41,7 +42,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Gate:
-    """One command's passage. `now` in epoch seconds by this machine's clock."""
+    """One command's passage. `now` in epoch seconds by this machine's clock; `in_force` is the policy's digest."""
 
     layout: NodeLayout
     trust: Trust
@@ -49,13 +50,28 @@ class Gate:
     now: int
     say: Say
     override: str | None = None
+    in_force: Digest | None = None
     _memory: Memory = field(default_factory=Memory)
     _overruled: tuple[Refusal, ...] = ()
+    _decided: Memory | None = None
 
     @property
     def time(self) -> int | None:
         """The time that expiry goes by; None when no signature counts, and so no date either."""
         return None if self.trust.insecure else self._memory.time(self.now)
+
+    def renew(self) -> None:
+        """With the node's lock held: what another sealift-node decided while this one waited for it counts too.
+
+        Two that stage at once would each write down what they remember, and the one that began with the older memory
+        would forget the newer bundle. Raises TrustError when another policy came into force meanwhile.
+        """
+        places = TrustPlaces.of(self.layout)
+        standing = policies.installed(places)
+        if (standing.policy.digest if standing else None) != self.in_force:
+            hint = "run the same command again"
+            raise TrustError("another policy came into force meanwhile", where=places.current, hint=hint)
+        self._memory = memory.read(places.memory)
 
     def decide(self, document: BundleIndex, verdict: Verdict, where: str) -> None:
         """The hook of `verify_bundle`: raises TrustError for what stands against the bundle and is not overruled."""
@@ -76,9 +92,10 @@ class Gate:
         self._overruled = tuple(refusals)
 
     def admit(self, document: BundleIndex, decision: Decision, before: Admitted | None) -> Decided:
-        """Writes down that the bundle is let in, and remembers it: before it takes effect, with the node's lock held.
+        """Writes into the log that the bundle is let in, before it takes effect, with the node's lock held.
 
-        What was let in `before` in the same way is no new decision.
+        `remember` is to be called when nothing but a crash can keep it out. What was let in `before` in the same way
+        is no new decision.
         """
         decided = Decided(
             trust=self.trust.kind,
@@ -98,9 +115,14 @@ class Gate:
             after = self._memory.admitted(line, said, now=self.now, trusted=not self.trust.insecure)
         result = "overruled" if self._overruled else "admitted"
         head = _log(self.layout, self._memory, at=self.now, event=self.event, result=result, details=details)
-        self._memory = after.logged(head)
-        memory.write(TrustPlaces.of(self.layout).memory, self._memory)
+        self._decided = after.logged(head)
         return decided
+
+    def remember(self) -> None:
+        """Writes what `admit` decided into the node's memory."""
+        if self._decided is not None:
+            self._memory, self._decided = self._decided, None
+            memory.write(TrustPlaces.of(self.layout).memory, self._memory)
 
     def refuse(self, where: object, error: TrustError) -> None:
         """Writes down that something was refused; a log that cannot be written is told, and hides no refusal."""
@@ -149,7 +171,8 @@ def open_gate(layout: NodeLayout, asked: Asked, *, event: str, now: int, say: Sa
     else:
         trust = require(key=asked.key, policy=asked.policy, insecure=asked.insecure)
     found = memory.read(places.memory)
-    return Gate(layout, trust, event, now, say, asked.override, found)
+    in_force = standing.policy.digest if standing else None
+    return Gate(layout, trust, event, now, say, asked.override, in_force, found)
 
 
 def _log(
@@ -161,7 +184,9 @@ def _log(
         # Moved away, or removed: the new log begins by saying where the old one ended.
         details = {**details, "before": f"{remembered.audit.count} lines, the last {remembered.audit.digest}"}
     else:
-        audit.check_end(audit.head(places.audit), remembered.audit, where=places.audit)
+        audit.check(places.audit, remembered.audit)
+    # Names of files and reasons come from anywhere: nothing in them may steer a terminal, or be no text at all.
+    details = {key: printable(value) for key, value in details.items()}
     return audit.append(places.audit, at=at, event=event, result=result, details=details)
 
 

@@ -75,16 +75,19 @@ def check_successor(old: SignedPolicy | None, new: SignedPolicy, *, now: int) ->
     return may_follow(before, new.policy, new.signed_by(before), now=now)
 
 
-def install(places: TrustPlaces, new: SignedPolicy, *, now: int) -> bool:
-    """Puts `new` in force; False when it already is. The caller holds the node's lock.
+def admissible(places: TrustPlaces, new: SignedPolicy, *, now: int) -> bool:
+    """Whether `new` is to be put in force; False when it already is. Raises TrustError with all that stands against it.
 
-    Raises TrustError with all that stands against it.
+    `now`: epoch seconds. The caller holds the node's lock, and writes the decision down before it acts on it.
     """
     old = installed(places)
     if refusals := check_successor(old, new, now=now):
         raise refused(refusals, where=DOCUMENT)
-    if old is not None and old.policy.digest == new.policy.digest:
-        return False
+    return old is None or old.policy.digest != new.policy.digest
+
+
+def put_in_force(places: TrustPlaces, new: SignedPolicy) -> None:
+    """Keeps an admissible policy with its signatures, and lets the link point at it: the last step, by rename."""
     ensure_folder(places.folder, SECRET_MODE)
     ensure_folder(places.policies, SECRET_MODE)
     folder = places.policies / f"{new.policy.sequence}-{new.policy.digest.hex[:16]}"
@@ -97,7 +100,6 @@ def install(places: TrustPlaces, new: SignedPolicy, *, now: int) -> bool:
         write_atomic(folder / name, content, mode=0o600)
     fsync_directory(places.policies)
     atomic_symlink(places.current, f"{places.policies.name}/{folder.name}")
-    return True
 
 
 def _is_signature(name: str, document: str) -> bool:

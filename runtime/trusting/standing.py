@@ -7,15 +7,35 @@ decide. What has expired meanwhile goes on running: a ship at sea must come up a
 from collections.abc import Callable
 
 from bundles import index
+from bundles.digest import Digest
+from bundles.errors import FormatError, TrustError
 from bundles.policy.judge import EXPIRED
 from bundles.source import open_source
 from bundles.trust import by_policy, claims, refused
 from runtime import admitted
+from runtime.admission import finish_alone
 from runtime.layout import NodeLayout
 from runtime.trusting import memory, policies
 from runtime.trusting.places import TrustPlaces
 
 Say = Callable[[str], None]
+
+
+def refuse_unlisted(layout: NodeLayout, what: str) -> None:
+    """Raises TrustError when a policy is in force: no flag brings in what it has not seen. `what` names the flag."""
+    places = TrustPlaces.of(layout)
+    standing = policies.installed(places)
+    if standing is not None:
+        hint = "leave it out, or put what you need into a signed bundle"
+        name = f"{standing.policy.name} {standing.policy.sequence}"
+        raise TrustError(f"the policy {name} is in force here, and {what} goes around it", where=layout.data, hint=hint)
+
+
+def guard(layout: NodeLayout, *, now: int, say: Say) -> None:
+    """`check_standing` where a policy is in force, before programs are unpacked; a cut admission is finished first."""
+    if policies.installed(TrustPlaces.of(layout)) is not None:
+        finish_alone(layout, say)
+        check_standing(layout, now=now, say=say)
 
 
 def check_standing(layout: NodeLayout, *, now: int, say: Say) -> None:
@@ -34,6 +54,9 @@ def check_standing(layout: NodeLayout, *, now: int, say: Say) -> None:
     standing = policies.installed(places)
     with open_source(layout.bundles / record.bundle) as source:
         data, signatures = source.envelope()
+        if Digest.of(data) != record.index:
+            got, want, hint = Digest.of(data), record.index, "stage the bundle again"
+            raise FormatError("not the index that was admitted", where=source.where, got=got, want=want, hint=hint)
         if standing is None:
             return
         trust = by_policy(standing.policy, places.current)

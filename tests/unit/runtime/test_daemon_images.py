@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
+from bundles import ustar
 from bundles.errors import SealiftError
+from runtime.daemon.actions import images
 from runtime.daemon.actions.images import check_archives, import_images
+from runtime.daemon.archives import Expected, Problem
 from runtime.daemon.context import Node
 from runtime.daemon.ctr import parse_images
 from runtime.daemon.runner import Control
@@ -193,3 +196,56 @@ def test_the_table_of_ctr_is_read() -> None:
     assert second.labels == {} and str(second.digest) == digest
     with pytest.raises(SealiftError):
         parse_images("REF\nnonsense\n")
+
+
+def _other_name(data: bytes) -> bytes:
+    """The same archive, but its image is called otherwise: same length, every header right."""
+    return data.replace(b"docker.io/rancher/rke2-images-core:", b"docker.io/rancher/rke2-images-evil:")
+
+
+def _early_end(data: bytes) -> bytes:
+    """A tar that ends right after a forged index.json; the rest of the size is nobody's."""
+    evil = _other_name(data)
+    end = next(at for header, at in _headers(evil) if header.name.startswith("blobs/"))
+    return evil[:end] + bytes(len(evil) - end)
+
+
+def _pax_before(data: bytes) -> bytes:
+    """A header of another type, whose body a reader of PAX understands and ours steps over."""
+    evil = bytearray(_other_name(data))
+    evil[:512] = ustar.encode(ustar.Header(name="x", mode=0o644, size=0, mtime=0, typeflag=ustar.PAX))
+    return bytes(evil)
+
+
+def _headers(data: bytes) -> list[tuple[ustar.Header, int]]:
+    found, at = [], 0
+    while any(data[at : at + 512]):
+        header = ustar.parse(data[at : at + 512])
+        found.append((header, at))
+        at += 512 + header.size + ustar.padding(header.size)
+    return found
+
+
+@pytest.mark.parametrize("change", [_other_name, _early_end, _pax_before])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_an_archive_changed_between_its_check_and_its_import_brings_nothing_in(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes], in_place: bool
+) -> None:
+    path = archive_of(machine)
+    data = change(path.read_bytes())
+    assert len(data) == path.stat().st_size and data != path.read_bytes()
+    check = images.damage
+
+    def checked_then_swapped(checked: Path, expected: Expected) -> Problem | None:
+        found = check(checked, expected)
+        if not in_place:
+            path.unlink()
+        with path.open("r+b" if in_place else "wb") as file:
+            file.write(data)
+        return found
+
+    monkeypatch.setattr(images, "damage", checked_then_swapped)
+    machine.run()
+    assert "changed after it was checked" in machine.last.found.problems[path.name]
+    assert not (machine.store / "images").exists() or "rke2-images" not in (machine.store / "images").read_text()
+    assert not read_stamps(machine.node.layout)

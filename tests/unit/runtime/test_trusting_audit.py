@@ -78,6 +78,17 @@ def test_a_rewritten_last_line_is_noticed_by_what_the_node_remembers(tmp_path: P
         audit.check_end(audit.head(other), last, where=path)
 
 
+def test_a_log_that_was_rewritten_and_made_longer_is_noticed(tmp_path: Path) -> None:
+    path, other = tmp_path / "audit.jsonl", tmp_path / "other.jsonl"
+    last = filled(path)[-1]
+    audit.append(other, at=1, event="stage", result="refused", details={})
+    filled(other, 5)
+    with pytest.raises(SealiftError, match="cut or replaced"):
+        audit.check(other, last)
+    filled(path, 2)
+    audit.check(path, last)
+
+
 def test_a_log_that_is_ahead_of_the_memory_is_fine(tmp_path: Path) -> None:
     """A power cut between the two writes leaves this."""
     path = tmp_path / "audit.jsonl"

@@ -3,15 +3,11 @@
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
-from builder.signing import sign_bundle, sign_policy
+from builder.signing import sign_bundle
 from bundles.errors import SealiftError, TrustError
 from bundles.index import BundleIndex
 from bundles.talk import SilentProgress
@@ -21,12 +17,7 @@ from runtime.trusting import audit, memory
 from runtime.trusting.places import TrustPlaces
 from runtime.trusting.standing import check_standing
 from tests.support import policies
-from tests.support.bundles import forge
-from tests.support.releases import release
-
-NOW = int(time.time())
-DAY = 86_400
-Run = Callable[..., tuple[int, str, str]]
+from tests.support.trusting import DAY, NOW, Run, bundle, modern, public, write_policy
 
 
 @pytest.fixture
@@ -44,30 +35,6 @@ def run(data: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return code, out, err
 
     return go
-
-
-def bundle(folder: Path, *signers: str, version: str = "v1.34.4-rke2r1", **changes: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    made = release(folder, version=version)
-    forge(made, lambda document: msgspec.structs.replace(document, **changes))
-    for name in signers:
-        sign_bundle(made, policies.key(name), progress=SilentProgress())
-    return made
-
-
-def write_policy(folder: Path, *signers: str, **changes: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "policy.json"
-    path.write_bytes(policies.encode(policies.document(**changes)))
-    for name in signers or ("root",):
-        sign_policy(path, policies.key(name))
-    return path
-
-
-def public(tmp_path: Path, name: str) -> Path:
-    path = tmp_path / f"{name}.pub"
-    path.write_bytes(policies.key(name).public.pem)
-    return path
 
 
 def results(data: Path) -> list[tuple[str, str]]:
@@ -266,10 +233,6 @@ def test_signatures_that_were_added_later_reach_the_kept_copy(tmp_path: Path, da
     sign_bundle(made, policies.key("release"), progress=SilentProgress())
     assert run("stage", made, "--key", public(tmp_path, "release"))[0] == 0
     assert (NodeLayout.at(data).bundles / made.name / "bundle.json.sig").exists()
-
-
-def modern(folder: Path, *signers: str) -> Path:
-    return bundle(folder, *signers, flavour="modern")
 
 
 def test_an_inbox_takes_what_holds_and_sets_aside_what_does_not(tmp_path: Path, data: Path, run: Run) -> None:
