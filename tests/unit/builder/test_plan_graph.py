@@ -103,3 +103,9 @@ def test_the_plan_counts_only_what_is_missing(folder: Path) -> None:
     assert len(nothing.missing) == len(jobs) and nothing.seconds >= len(jobs)
     assert (all_of_it.missing, all_of_it.seconds, all_of_it.size) == ((), 0, 0)
     assert [job.step.name for job in but_one.missing] == ["component tool"]
+
+
+def test_layers_share_a_lane_so_that_compressors_are_not_held_twice(folder: Path) -> None:
+    jobs = make_jobs(read_recipe(folder), read_lock(folder), AMD64, TOOLS)
+    lanes = {job.lane for job in jobs if job.step.kind == "layer"}
+    assert len(lanes) == 1 and "" not in lanes
