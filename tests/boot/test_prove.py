@@ -14,6 +14,7 @@ import pytest
 
 from bundles import index
 from runtime.prove import report as documents
+from runtime.prove.across import ACROSS
 from runtime.prove.checks import CHECKS
 from runtime.prove.footprint import still_there
 from runtime.prove.images import NODE, SANDBOXES
@@ -42,6 +43,23 @@ def test_the_bundle_boots_cold_with_no_way_out_and_everything_works(rke2_bundle:
     assert all(node.ready_seconds is not None for node in found.nodes)
     assert all(stage.seconds is not None for stage in found.stages)
     assert all(pod.restarts == 0 for pod in found.pods)
+
+
+def test_agents_join_and_the_network_between_nodes_works_until_one_dies(rke2_bundle: Path, tmp_path: Path) -> None:
+    path, logs = tmp_path / "report.json", tmp_path / "logs"
+    done = sealift_node("prove", rke2_bundle, "--agents", "2", "--report", path, "--logs", logs, *QUIET, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server_log(tmp_path)}"
+    found = documents.read(path)
+    assert found.faults() == ()
+    assert [(node.name, node.role) for node in found.nodes] == [
+        ("prove1", "server"),
+        ("prove2", "agent"),
+        ("prove3", "agent"),
+    ]
+    assert all(node.ready_seconds is not None for node in found.nodes)
+    ended = [check.name for check in found.checks]
+    assert ended == [*(check.name for check in (*CHECKS, *ACROSS)), "images", "node-loss", "teardown"]
+    assert (logs / "prove3" / "agent.log").exists()
 
 
 def test_an_image_that_a_chart_asks_for_and_nobody_has_is_named_with_who_asked(
