@@ -112,6 +112,21 @@ class NodePaths:
         return self.etcd / "name"
 
     @property
+    def etcd_membership(self) -> Path:
+        """How this member came into its cluster: written once, so that no start joins again."""
+        return self.etcd / "membership.json"
+
+    @property
+    def etcd_log(self) -> Path:
+        """etcd's write-ahead log: a server that has one is a member already."""
+        return self.etcd / "member" / "wal"
+
+    @property
+    def etcd_snapshots(self) -> Path:
+        """`server/db/snapshots`, 0700: snapshots of etcd, unless the configuration says another folder."""
+        return self.server / "db" / "snapshots"
+
+    @property
     def agent(self) -> Path:
         """`agent`, 0700."""
         return self.data / "agent"

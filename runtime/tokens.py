@@ -49,14 +49,17 @@ def ensure_tokens(node: NodeConfig, *, authority: bytes, entropy: Entropy) -> Se
     settle(paths.server_token, f"{text}\n".encode(), SECRET_FILE)
     _link(paths.node_token, paths.server_token.name)
     given = configured(node.agent_token, default_user=AGENT_USER)
+    kept = None if given or paths.agent_token.is_symlink() else read_file(paths.agent_token)
     agent = given.secret if given else secret
+    if kept is not None:  # of the cluster that this server joined, or of an earlier configuration: agents know it
+        agent = _secret(paths.agent_token)
     if given:
         own = JoinToken(authority=pinned, user=AGENT_USER, secret=agent).text
         if paths.agent_token.is_symlink():
             with os_errors(paths.agent_token):
                 paths.agent_token.unlink()
         settle(paths.agent_token, f"{own}\n".encode(), SECRET_FILE)
-    else:
+    elif kept is None:
         _link(paths.agent_token, paths.server_token.name)
     settle(paths.cred / "passwd", _passwd(secret, agent), SECRET_FILE)
     return Secrets(server=secret, agent=agent)

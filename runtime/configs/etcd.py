@@ -27,20 +27,23 @@ class Membership:
         peer_url: how other members reach it.
         cluster: NAME=URL of all members, with commas.
         state: `new`, or `existing` for one that joins.
+        token: what tells a cluster that was reset from what it was before; empty: etcd's own default.
     """
 
     name: str
     peer_url: str
     cluster: str
     state: str = "new"
+    token: str = ""
 
     def options(self) -> dict[str, str]:
         """As etcd's configuration has it."""
-        return {
+        options = {
             "initial-advertise-peer-urls": self.peer_url,
             "initial-cluster": self.cluster,
             "initial-cluster-state": self.state,
         }
+        return options | ({"initial-cluster-token": self.token} if self.token else {})
 
 
 def member_name(node_name: str, octets: bytes) -> str:
@@ -48,10 +51,15 @@ def member_name(node_name: str, octets: bytes) -> str:
     return f"{node_name}-{octets[:4].hex()}"
 
 
-def first_member(node: NodeConfig, name: str) -> Membership:
+def first_member(node: NodeConfig, name: str, *, token: str = "") -> Membership:
     """The only member of a new cluster."""
-    url = _url(str(node.node_ip), PEER_PORT)
-    return Membership(name=name, peer_url=url, cluster=f"{name}={url}")
+    url = peer_url(node)
+    return Membership(name=name, peer_url=url, cluster=f"{name}={url}", token=token)
+
+
+def peer_url(node: NodeConfig) -> str:
+    """How other members reach this server."""
+    return _url(str(node.node_ip), PEER_PORT)
 
 
 def etcd_config(node: NodeConfig, membership: Membership) -> str:

@@ -12,16 +12,16 @@ from bundles.files import remove_abandoned
 from bundles.reference import Reference
 from runtime.configs.apiserver import ENCRYPTION_KEY, egress_selector, encryption_config, encryption_state, pod_security
 from runtime.configs.containerd import Host, containerd_config, crictl_config
-from runtime.configs.etcd import Membership, etcd_config, first_member, member_name
+from runtime.configs.etcd import Membership, etcd_config
 from runtime.configs.kubelet import CONFIG_FILE, CONFIG_FOLDER, kubelet_config
 from runtime.entropy import Entropy
+from runtime.etcd.membership import ensure_member_name, known_membership
 from runtime.folders import SECRET_MODE, ensure_folder
 from runtime.kubeconfig import admin_kubeconfig, agent_kubeconfigs, server_kubeconfigs
 from runtime.nodeconf.model import NodeConfig
 from runtime.nodefiles import SECRET_FILE, read_file, settle, tighten
 from runtime.pki.ensure import secret_folder
 
-_NAME_OCTETS: Final = 4
 _USER_FILE: Final = "10-cli-config.conf"
 _USER_FOLDER: Final = "20-cli-config-dir"
 
@@ -49,8 +49,8 @@ def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url
     settle(paths.crictl_config, crictl_config(paths).encode())
 
 
-def write_server_files(node: NodeConfig, *, entropy: Entropy) -> Membership:
-    """Kubeconfigs, the apiserver's and etcd's configuration; returns etcd's membership.
+def write_server_files(node: NodeConfig, *, entropy: Entropy) -> Membership | None:
+    """Kubeconfigs, the apiserver's and etcd's configuration; returns etcd's membership, None when it has yet to join.
 
     `entropy` gives the key that encrypts secrets and the member's name, once.
     """
@@ -63,8 +63,9 @@ def write_server_files(node: NodeConfig, *, entropy: Entropy) -> Membership:
     settle(paths.egress_selector, egress_selector())
     settle(paths.pod_security, pod_security().encode())
     _ensure_encryption(node, entropy)
-    membership = first_member(node, _member_name(node, entropy))
-    settle(paths.etcd_config, etcd_config(node, membership).encode())
+    membership = known_membership(node, ensure_member_name(node, entropy))
+    if membership is not None:
+        settle(paths.etcd_config, etcd_config(node, membership).encode())
     settle(paths.admin_kubeconfig, _admin(node).encode())
     return membership
 
@@ -78,15 +79,6 @@ def _ensure_encryption(node: NodeConfig, entropy: Entropy) -> None:
     tighten(node.paths.encryption_config, SECRET_FILE)
     if not read_file(node.paths.encryption_state):
         settle(node.paths.encryption_state, encryption_state(config))
-
-
-def _member_name(node: NodeConfig, entropy: Entropy) -> str:
-    found = read_file(node.paths.etcd_name)
-    if found and found.strip():
-        return found.decode().strip()
-    name = member_name(node.node_name, entropy.octets(_NAME_OCTETS))
-    settle(node.paths.etcd_name, name.encode())
-    return name
 
 
 def _admin(node: NodeConfig) -> str:

@@ -73,7 +73,7 @@ def _ask(
     connection: http.client.HTTPConnection
     try:
         if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=_context(identity))
+            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=tls_context(identity))
         else:
             connection = http.client.HTTPConnection(host, port, timeout=seconds)
         try:
@@ -86,7 +86,8 @@ def _ask(
         raise SealiftError(f"no answer: {exc}", where=url) from exc
 
 
-def _context(identity: Identity) -> ssl.SSLContext:
+def tls_context(identity: Identity) -> ssl.SSLContext:
+    """How a question is asked as `identity`."""
     context = ssl.create_default_context(cafile=str(identity.authority) if identity.authority else None)
     if identity.authority is None:
         context.check_hostname = False

@@ -77,10 +77,9 @@ STAGES: Final = (
     ),
     Stage(
         name="join",
-        text="asks a server for certificates and for what the cluster has decided",
+        text="asks a server for what the cluster has decided: agents get certificates, further servers its keys",
         needs=("balancer",),
         pause=_JOIN_PAUSE,
-        roles=AGENT,
     ),
     Stage(
         name="files",
@@ -129,7 +128,19 @@ STAGES: Final = (
         kind=Kind.SERVICE,
         pause=_KUBELET_PAUSE,
     ),
-    Stage(name="etcd", text="writes its static pod; up when it is healthy", needs=("manifests",), roles=SERVER),
+    Stage(
+        name="etcd",
+        text="writes its static pod, after joining the others' etcd; up when it is healthy and votes",
+        needs=("manifests",),
+        roles=SERVER,
+    ),
+    Stage(
+        name="members",
+        text="gives learners their vote, and removes members whose Node was deleted",
+        needs=("etcd",),
+        kind=Kind.SERVICE,
+        roles=SERVER,
+    ),
     Stage(
         name="kube-apiserver",
         text="writes its static pod; up when it is ready",

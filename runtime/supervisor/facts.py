@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from runtime.pki.certificates import Signer
+from runtime.supervisor.catalogue import Catalogue
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +24,8 @@ class Facts:
         apiservers: `HOST:PORT` of all apiservers.
         config: what agents need to know of the cluster, by k3s' field names.
         bootstrap: what further servers need, by k3s' names; contains keys.
-        members: etcd's members.
+        catalogue: what the registry has; None while no bundle is admitted.
+        members: etcd's members, and how this one stands.
     """
 
     server_authority: bytes
@@ -37,3 +39,4 @@ class Facts:
     config: Mapping[str, Any]
     bootstrap: Mapping[str, Any] = field(default_factory=dict, repr=False)
     members: Mapping[str, Any] = field(default_factory=dict)
+    catalogue: Catalogue | None = None

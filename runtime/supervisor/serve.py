@@ -12,19 +12,21 @@ import contextlib
 import ipaddress
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 from cryptography import x509
 
-from bundles.errors import FormatError
+from bundles.errors import FormatError, SealiftError
+from bundles.region import CHUNK
+from bundles.source import open_source
 from runtime.supervisor.callers import Secrets, caller_of
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Doorman, Limits
-from runtime.supervisor.messages import Request, Response, refusal
+from runtime.supervisor.messages import Part, Request, Response, refusal
 from runtime.supervisor.passwords import NodePasswords
 from runtime.supervisor.routes.certificates import PASSWORD_HEADER, node_name
 from runtime.supervisor.table import ROUTES, Route, allowed, answer, find
@@ -34,6 +36,7 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False  # what strangers send must not fill a node's journal
 
 Say = Callable[[str], None]
+Act = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,7 @@ class Supervisor:
         say: one line for the journal, never with a secret.
         limits: bounds.
         routes: the table.
+        acts: what routes that change something do, by the name in the table.
     """
 
     secrets: Callable[[], Secrets]
@@ -55,6 +59,7 @@ class Supervisor:
     say: Say
     limits: Limits = field(default_factory=Limits)
     routes: tuple[Route, ...] = ROUTES
+    acts: Mapping[str, Act] = field(default_factory=dict)
 
     async def respond(self, request: Request) -> Response:
         """A request -> its answer, in the order: what is asked, who asks, may they, is it the node it says."""
@@ -68,7 +73,15 @@ class Supervisor:
         if route.node and (refused := await self._check_node(request)) is not None:
             self.say(f"refused {request.peer}: {route.path}: {refused.status.phrase}")
             return refused
+        if (act := self.acts.get(route.act)) is not None:
+            return await self._act(act, request)
         return answer(route, request, await self.facts(route))
+
+    async def _act(self, act: Act, request: Request) -> Response:
+        try:
+            return await act(request)
+        except FormatError as exc:
+            return refusal(HTTPStatus.BAD_REQUEST, exc.message)
 
     async def _check_node(self, request: Request) -> Response | None:
         try:
@@ -127,11 +140,14 @@ class _Door:
     supervisor: Supervisor
     doorman: Doorman = field(init=False)
     flight: asyncio.Semaphore = field(init=False)
+    streams: Doorman = field(init=False)
     timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.doorman = Doorman(self.supervisor.limits)
-        self.flight = asyncio.Semaphore(self.supervisor.limits.in_flight)
+        limits = self.supervisor.limits
+        self.flight = asyncio.Semaphore(limits.in_flight)
+        self.streams = Doorman(replace(limits, connections=limits.streams, per_address=limits.streams_per_address))
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """One request, whose header is complete."""
@@ -150,6 +166,8 @@ class _Door:
         except Exception as exc:  # a bug must not end the node, nor tell strangers about itself
             self.supervisor.say(f"error: {raw.method} {raw.path[:200]!r}: {type(exc).__name__}: {exc}")
             found = refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+        if found.part is not None:
+            return await self._stream(raw, found, found.part)
         if transport is not None:
             loop = asyncio.get_running_loop()
             self.timers[transport] = loop.call_later(limits.answer, transport.abort)  # whoever does not take it
@@ -157,6 +175,44 @@ class _Door:
         response.headers["Content-Type"] = found.kind
         response.force_close()
         return response
+
+    async def _stream(self, raw: web.BaseRequest, found: Response, part: Part) -> web.StreamResponse:
+        """A piece of a file, however long it takes; only so many at once, and nobody holds one without taking it."""
+        address = _address(raw.transport)
+        if not self.streams.enter(address):
+            busy = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many files on their way: ask again")
+            headers = {"Retry-After": "5", "Content-Type": busy.kind}
+            return web.Response(status=busy.status, body=busy.body, headers=headers)
+        response = web.StreamResponse(status=found.status, headers={**found.headers, "Content-Type": found.kind})
+        response.content_length = part.size
+        response.force_close()
+        try:
+            await self._send(raw, response, part)
+        except (ConnectionError, TimeoutError):
+            _abort(raw.transport)  # they went away, or do not take it
+        except SealiftError as exc:  # the header has promised more: only a cut says that something is wrong
+            self.supervisor.say(f"error: {raw.path[:200]!r}: {exc}")
+            _abort(raw.transport)
+        finally:
+            self.streams.leave(address)
+        return response
+
+    async def _send(self, raw: web.BaseRequest, response: web.StreamResponse, part: Part) -> None:
+        stall = self.supervisor.limits.stall
+        with open_source(part.folder) as source, source.open(part.path) as region:
+            if region.size != part.whole:
+                got, want = f"{region.size} bytes", f"{part.whole} bytes"
+                raise FormatError("another size than bundle.json says", where=region.where, got=got, want=want)
+            async with asyncio.timeout(stall):
+                await response.prepare(raw)
+            sent = 0
+            while raw.method != "HEAD" and sent < part.size:
+                data = await asyncio.to_thread(region.read, part.offset + sent, min(CHUNK, part.size - sent))
+                async with asyncio.timeout(stall):
+                    await response.write(data)
+                sent += len(data)
+            async with asyncio.timeout(stall):
+                await response.write_eof()
 
     def _quiet(self, transport: asyncio.BaseTransport | None) -> None:
         if transport is not None and (timer := self.timers.pop(transport, None)) is not None:
@@ -205,6 +261,11 @@ class _Guarded(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._inner.resume_writing()
+
+
+def _abort(transport: asyncio.Transport | None) -> None:
+    if transport is not None:
+        transport.abort()
 
 
 class _TooLargeError(Exception):

@@ -14,7 +14,7 @@ from bundles.errors import FormatError
 from runtime.supervisor.callers import AGENT, MASTERS, NODES, SERVER, Caller
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.messages import Request, Response, refusal
-from runtime.supervisor.routes import certificates, cluster, public, servers
+from runtime.supervisor.routes import certificates, cluster, public, registry, servers
 
 PREFIX: Final = "/v1-rke2"
 EVERYBODY: Final[frozenset[str]] = frozenset()
@@ -26,13 +26,20 @@ Answer = Callable[[Request, Facts], Response]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """One row: `roles` empty is everybody's. `node`: only for a node that has proved its name by its password."""
+    """One row: `roles` empty is everybody's. `node`: only for a node that has proved its name by its password.
+
+    `below`: also for every path that begins with `path`.
+
+    `act`: the name of what the daemon does for this request instead of answering from what it knows.
+    """
 
     path: str
     answer: Answer
     roles: frozenset[str]
     method: str = "GET"
     node: bool = False
+    below: bool = False
+    act: str = ""
 
 
 def _agents(name: str, answer: Answer, *, method: str = "GET", node: bool = False) -> Route:
@@ -52,13 +59,23 @@ ROUTES: Final = (
     _agents("client-kube-proxy.crt", certificates.client_kube_proxy, method="POST"),
     Route(path=f"{PREFIX}/server-bootstrap", answer=servers.bootstrap, roles=SERVERS),
     Route(path=f"{PREFIX}/db/info", answer=servers.members, roles=SERVERS),
+    Route(path=registry.PREFIX, answer=registry.registry, roles=AGENTS, below=True),
+    # Ours: RKE2's servers ask etcd itself, in gRPC.
+    Route(
+        path=f"{PREFIX}/db/member",
+        answer=servers.nobody_acts,
+        roles=SERVERS,
+        method="POST",
+        node=True,
+        act="add-member",
+    ),
 )
 
 
 def find(method: str, path: str, routes: tuple[Route, ...] = ROUTES) -> Route | Response:
     """The route of a request, or the refusal of one that nobody answers. HEAD is answered as GET."""
     wanted = "GET" if method == "HEAD" else method
-    at_path = [route for route in routes if route.path == path]
+    at_path = [route for route in routes if route.path == path or (route.below and path.startswith(route.path))]
     if not at_path:
         return refusal(HTTPStatus.NOT_FOUND)
     for route in at_path:

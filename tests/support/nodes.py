@@ -63,6 +63,7 @@ def start(node: NodeConfig) -> Membership:
     """All files that a start of a server writes but its manifests."""
     ensure_pki(node)
     membership = write_server_files(node, entropy=FewKeys())
+    assert membership is not None
     write_agent_files(node, pause=PAUSE, host=HOST)
     return membership
 

@@ -3,15 +3,14 @@
 import asyncio
 from typing import Final
 
-from bundles.errors import SealiftError
 from runtime.daemon.api import Identity, is_healthy
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.daemon.waiting import until
+from runtime.etcd.gateway import local_gateway
 from runtime.nodeconf.model import bracketed
 from runtime.staticpods.apiserver import apiserver_pod
 from runtime.staticpods.controllers import controller_manager_pod
-from runtime.staticpods.etcd import etcd_pod
 from runtime.staticpods.helm import helm_pod
 from runtime.staticpods.model import PodSpec
 from runtime.staticpods.place import compose, place, withdraw
@@ -40,19 +39,9 @@ async def clear_manifests(node: Node, control: Control) -> str:
     return ""
 
 
-async def etcd(node: Node, control: Control) -> str:
-    """Writes etcd's manifest; up when it answers with its health at 2382, where a certificate is asked for."""
-    if node.found.membership is None:
-        raise SealiftError("etcd's membership is not known yet")
-    words = await _place(node, etcd_pod(node.config, node.images.etcd, node.found.membership))
-    control.told(words)
-    await until(lambda: etcd_answers(node), every=_EVERY)
-    return words
-
-
 async def kube_apiserver(node: Node, control: Control) -> str:
     """Writes its manifest; up when it is ready for the administrator."""
-    words = await _place(node, apiserver_pod(node.config, node.images.apiserver, node.host.ssl_folders))
+    words = await put(node, apiserver_pod(node.config, node.images.apiserver, node.host.ssl_folders))
     control.told(words)
     await until(lambda: is_healthy(f"{node.config.api_url}/readyz", node.admin), every=_EVERY)
     return words
@@ -60,40 +49,35 @@ async def kube_apiserver(node: Node, control: Control) -> str:
 
 async def kube_scheduler(node: Node, control: Control) -> str:
     """Writes its manifest; up when it lives."""
-    words = await _place(node, scheduler_pod(node.config, node.images.scheduler))
+    words = await put(node, scheduler_pod(node.config, node.images.scheduler))
     return await _healthy(node, control, words, "10259/livez")
 
 
 async def kube_controller_manager(node: Node, control: Control) -> str:
     """Writes its manifest; up when it is healthy."""
     spec = controller_manager_pod(node.config, node.images.controller_manager, node.host.ssl_folders)
-    return await _healthy(node, control, await _place(node, spec), "10257/healthz")
+    return await _healthy(node, control, await put(node, spec), "10257/healthz")
 
 
 async def kube_proxy(node: Node, control: Control) -> str:
     """Writes its manifest."""
     if not node.config.kube_proxy:
         return "switched off"
-    return await _place(node, proxy_pod(node.config, node.images.proxy))
+    return await put(node, proxy_pod(node.config, node.images.proxy))
 
 
 async def helm_controller(node: Node, control: Control) -> str:
     """Writes its manifest; up when the cluster knows HelmCharts."""
-    words = await _place(node, helm_pod(node.config, node.images.helm_controller, node.images.helm_job))
+    words = await put(node, helm_pod(node.config, node.images.helm_controller, node.images.helm_job))
     control.told(words)
     await until(lambda: is_healthy(f"{node.config.api_url}{HELM_API}", node.admin), every=_EVERY)
     return words
 
 
-def etcd_identity(node: Node) -> Identity:
-    """Who may ask etcd."""
-    tls = node.paths.tls / "etcd"
-    return Identity(authority=tls / "server-ca.crt", certificate=tls / "client.crt", key=tls / "client.key")
-
-
 async def etcd_answers(node: Node) -> bool:
     """Whether etcd says it is healthy."""
-    return await is_healthy(f"https://{bracketed(node.config.loopback)}:2382/health", etcd_identity(node))
+    gateway = local_gateway(node.config)
+    return await is_healthy(f"{gateway.url}/health", gateway.identity)
 
 
 async def _healthy(node: Node, control: Control, words: str, port_and_path: str) -> str:
@@ -104,7 +88,7 @@ async def _healthy(node: Node, control: Control, words: str, port_and_path: str)
     return words
 
 
-async def _place(node: Node, spec: PodSpec) -> str:
+async def put(node: Node, spec: PodSpec) -> str:
     """The manifest as it has to be; what stands there already is left alone, and so is its pod."""
     path = node.paths.manifest(spec.name)
     manifest = await asyncio.to_thread(compose, spec, path=path, environment=node.environment)

@@ -1,4 +1,4 @@
-"""The stage `join` of an agent: certificates, and what the cluster has decided.
+"""The stage `join` of an agent: certificates, and what the cluster has decided. A server's is in `inherit`.
 
 An agent that has joined before starts without a server: its certificates are good, and the cluster's decisions are on
 disk. What a server says is asked again when one answers.
@@ -12,6 +12,7 @@ from typing import Final
 
 from bundles.errors import FormatError, SealiftError
 from runtime.daemon.actions.balance import client_of, keep
+from runtime.daemon.actions.inherit import inherit
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.entropy import SystemEntropy
@@ -33,6 +34,8 @@ async def join(node: Node, control: Control) -> str:
 
     Raises TrustError for a refusal (wrong token, other cluster, name taken), in the server's and our own words.
     """
+    if node.config.role == "server":
+        return await inherit(node, control)
     client = client_of(node)
     if client.token.user != AGENT_USER:
         control.told("joining with a server's token")

@@ -58,6 +58,11 @@ def stale_sandboxes(found: Iterable[Sandbox], uid: str | None) -> tuple[str, ...
     return tuple(sandbox.id for sandbox in newest_first if sandbox.id != current)
 
 
+async def pods_of(node: Node, name: str) -> bool:
+    """Whether a pod of this name runs, or is about to end."""
+    return any(sandbox.ready for sandbox in await _sandboxes(node, name))
+
+
 async def _sandboxes(node: Node, name: str) -> list[Sandbox]:
     labels = ("--label", f"component={name}", "--label", "tier=control-plane")
     words = [*node.crictl, "pods", "-o", "json", "--namespace", "^kube-system$", *labels]

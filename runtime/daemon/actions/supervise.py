@@ -3,22 +3,30 @@
 import asyncio
 import base64
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 from bundles.errors import SealiftError
-from runtime.daemon.actions.controlplane import etcd_identity
 from runtime.daemon.api import ask, is_healthy
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
+from runtime.daemon.shelf import Shelf
 from runtime.entropy import SystemEntropy
+from runtime.etcd.gateway import local_gateway
+from runtime.etcd.members import Admit, Later, Member, Refuse, judge, node_of
+from runtime.joining.bootstrap import FILES
 from runtime.joining.clusterdoc import cluster_document
+from runtime.joining.members import read_application
 from runtime.nodeconf.model import API_PORT, SUPERVISOR_PORT, bracketed
 from runtime.nodefiles import read_file
 from runtime.pki.plan import CLIENT_CA, SERVER_CA
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Limits
+from runtime.supervisor.messages import Request, Response, document, refusal
 from runtime.supervisor.passwords import NodePasswords, Secrets
+from runtime.supervisor.routes import registry
+from runtime.supervisor.routes.certificates import NAME_HEADER
 from runtime.supervisor.table import Route
 from runtime.tokens import read_secrets
 
@@ -44,11 +52,20 @@ async def supervise(node: Node, control: Control) -> str:
         str(tls / "serving-supervisor.crt"), str(tls / "serving-supervisor.key"), str(tls / "client-ca.crt")
     )
 
+    shelf = Shelf(node.layout)
+
     async def facts(route: Route) -> Facts:
-        return await gather(node, route)
+        return await gather(node, route, shelf)
+
+    async def add(request: Request) -> Response:
+        return await add_member(node, request)
 
     supervisor = Supervisor(
-        secrets=lambda: read_secrets(node.config), facts=facts, passwords=node_passwords(node), say=node.say
+        secrets=lambda: read_secrets(node.config),
+        facts=facts,
+        passwords=node_passwords(node),
+        say=node.say,
+        acts={"add-member": add},
     )
     try:
         async with listening(supervisor, None, SUPERVISOR_PORT, context):
@@ -59,7 +76,7 @@ async def supervise(node: Node, control: Control) -> str:
     return ""
 
 
-async def gather(node: Node, route: Route) -> Facts:
+async def gather(node: Node, route: Route, shelf: Shelf) -> Facts:
     """What this route may need to know; what others need is not asked for."""
     signers = node.found.signers
     if signers is None:
@@ -78,6 +95,7 @@ async def gather(node: Node, route: Route) -> Facts:
         config=cluster_document(node.config) if wants == "config" else {},
         bootstrap=bootstrap(node) if wants == "server-bootstrap" else {},
         members=await members(node) if wants == "info" else {},
+        catalogue=await shelf.look() if route.path == registry.PREFIX else None,
     )
 
 
@@ -92,39 +110,45 @@ async def apiservers(node: Node) -> tuple[str, ...]:
 
 
 async def members(node: Node) -> dict[str, Any]:
-    """etcd's members, as its own gateway tells them; empty while it does not answer."""
-    url = f"https://{bracketed(node.config.loopback)}:2382/v3/cluster/member/list"
+    """etcd's members and how this one stands, as its own gateway tells them; empty while it does not answer."""
+    gateway = local_gateway(node.config)
     try:
-        answer = await ask(url, etcd_identity(node), method="POST", body=b"{}")
-        document = answer.document()
+        found = await gateway.call("cluster/member/list")
+        status = await gateway.call("maintenance/status")
     except SealiftError:
         return {}
-    return {"members": document.get("members", [])} if isinstance(document, dict) else {}
+    return {"members": found.get("members", []), "status": status}
 
 
-# k3s pkg/daemons/config, ControlRuntimeBootstrap -> file below server/tls or server.
-BOOTSTRAP: Final = {
-    "ETCDServerCA": "tls/etcd/server-ca.crt",
-    "ETCDServerCAKey": "tls/etcd/server-ca.key",
-    "ETCDPeerCA": "tls/etcd/peer-ca.crt",
-    "ETCDPeerCAKey": "tls/etcd/peer-ca.key",
-    "ServerCA": "tls/server-ca.crt",
-    "ServerCAKey": "tls/server-ca.key",
-    "ClientCA": "tls/client-ca.crt",
-    "ClientCAKey": "tls/client-ca.key",
-    "RequestHeaderCA": "tls/request-header-ca.crt",
-    "RequestHeaderCAKey": "tls/request-header-ca.key",
-    "ServiceKey": "tls/service.key",
-    "PasswdFile": "cred/passwd",
-    "EncryptionConfig": "cred/encryption-config.json",
-    "EncryptionHash": "cred/encryption-state.json",
-}
+async def add_member(node: Node, request: Request) -> Response:
+    """A server that joins becomes a learner; its name and its address must be nobody else's."""
+    applicant = read_application(request.body)
+    if node_of(applicant.name) != request.headers.get(NAME_HEADER):
+        return refusal(HTTPStatus.BAD_REQUEST, "a member's name begins with its node's")
+    gateway = local_gateway(node.config)
+    try:
+        members = await gateway.members()
+        match judge(members, applicant):
+            case Refuse(reason):
+                return refusal(HTTPStatus.CONFLICT, reason)
+            case Later(reason):
+                return refusal(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+            case Admit():
+                members = await gateway.add_learner(applicant.peer_url)
+                node.say(f"etcd: {applicant.name} joins from {applicant.peer_url}")
+    except SealiftError as exc:  # too many learners, no leader, not enough members that are well: all pass
+        return refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"etcd: {exc.message}")
+    return document({"members": [_row(member) for member in members]})
+
+
+def _row(member: Member) -> dict[str, Any]:
+    return {"ID": member.id, "name": member.name, "peerURLs": list(member.peer_urls), "isLearner": member.learner}
 
 
 def bootstrap(node: Node) -> dict[str, Any]:
     """What further servers need: content in base64, and when each file was written (RFC 3339)."""
     found = {}
-    for name, path in BOOTSTRAP.items():
+    for name, path in FILES.items():
         file = node.paths.server / path
         written = datetime.fromtimestamp(int(file.stat().st_mtime), UTC).isoformat().replace("+00:00", "Z")
         found[name] = {"Timestamp": written, "Content": base64.b64encode(_content(file)).decode()}

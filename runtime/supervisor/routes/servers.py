@@ -18,3 +18,8 @@ def members(request: Request, facts: Facts) -> Response:
     if not facts.members:
         return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "etcd is not up yet")
     return document(dict(facts.members))
+
+
+def nobody_acts(request: Request, facts: Facts) -> Response:
+    """For routes that are done, not answered, where nobody does them."""
+    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "this server cannot do that")

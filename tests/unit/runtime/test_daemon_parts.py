@@ -143,7 +143,7 @@ def journal_of(layout: NodeLayout, *, began: float = 1000.0, pid: int = 1) -> No
     table = table_for("server")
     state, _ = advance(table, begin(table), Begin(0.0))
     state, _ = advance(table, state, Ended(2.5, "content", 1, reason="unpacked"))
-    state, _ = advance(table, state, Ended(3.0, "files", 1, error="no space"))
+    state, _ = advance(table, state, Ended(3.0, "archives", 1, error="no space"))
     state, _ = advance(table, state, StopAsked(4.0, "asked"))
     journal = new_journal(
         pid=pid,

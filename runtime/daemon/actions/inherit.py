@@ -1,0 +1,70 @@
+"""The stage `join` of a server: a further one takes over its cluster's authorities before it would make own ones.
+
+A server that has etcd's data is of its cluster already: nobody is asked, so that all servers can start at once.
+"""
+
+import asyncio
+
+from bundles.errors import SealiftError, TrustError
+from runtime.daemon.context import Node
+from runtime.daemon.runner import Control
+from runtime.entropy import SystemEntropy
+from runtime.etcd.members import Applicant
+from runtime.etcd.membership import has_data
+from runtime.joining.bootstrap import Inheritance, check_shared, read_bootstrap, take_over
+from runtime.joining.members import Application
+from runtime.joining.servers import first_server
+from runtime.joining.supervisor import SupervisorClient
+from runtime.nodefiles import SECRET_FILE, settle
+from runtime.pki.ensure import secret_folder
+from runtime.supervisor.token import AGENT_USER, SERVER_USER, JoinToken, authority_hash
+from runtime.tokens import configured, ensure_node_password
+
+
+async def inherit(node: Node, control: Control) -> str:
+    """Trust, settings, files. Nothing to do for a cluster's first server and for one that has joined.
+
+    Raises TrustError for a wrong token, another cluster or an agents' token, ProblemsError for settings that are not
+    the cluster's, NotYetError for a server that is not there.
+    """
+    if node.config.server_url is None:
+        return "the first server"
+    if await asyncio.to_thread(has_data, node.paths):
+        return "a member already"
+    client = server_client(node)
+    if client.token.authority is None:
+        node.say("warning: the token has no hash (K10...): whoever answers at the server's address is believed")
+    secret_folder(node.paths.agent)
+    authority = await client.trust()
+    check_shared(node.config, await client.document("config"), where=client.url)
+    inheritance = read_bootstrap(await client.document("server-bootstrap"), where=client.url)
+    written = await asyncio.to_thread(_write, node, inheritance, authority)
+    return f"{written} files of the cluster written"
+
+
+def server_client(node: Node) -> SupervisorClient:
+    """The supervisor of the configured server. Raises TrustError for a token of agents."""
+    assert node.config.server_url is not None
+    found = configured(node.config.token, default_user=SERVER_USER)
+    hint = "copy server/token of a server"
+    if found is None:
+        raise SealiftError("no token to join with", hint=f"set token or token-file; {hint}")
+    if found.user != SERVER_USER:
+        raise TrustError("a token of agents cannot join a server", hint=hint)
+    url = f"https://{first_server(node.config.server_url)}"
+    return SupervisorClient(url=url, authority=node.paths.agent / "server-ca.crt", token=found)
+
+
+def application(node: Node, applicant: Applicant) -> Application:
+    """What this server asks for membership with."""
+    password = ensure_node_password(node.paths.node_password, SystemEntropy())
+    return Application(client=server_client(node), applicant=applicant, password=password)
+
+
+def _write(node: Node, inheritance: Inheritance, authority: bytes) -> int:
+    written = take_over(node.paths, inheritance)
+    if inheritance.agent_secret != inheritance.server_secret and node.config.agent_token is None:
+        pinned = authority_hash(authority)
+        text = JoinToken(authority=pinned, user=AGENT_USER, secret=inheritance.agent_secret).text
+        settle(node.paths.agent_token, f"{text}\n".encode(), SECRET_FILE)
+    return written

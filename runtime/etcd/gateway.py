@@ -1,0 +1,165 @@
+"""etcd's own gateway: its gRPC calls as JSON over HTTPS on loopback, port 2382 (etcd docs, "gRPC gateway").
+
+Port 2379 speaks gRPC alone. 64-bit numbers are texts in JSON, zeros and false are left out, and a stream is one JSON
+document per line.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import http.client
+import json
+import ssl
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from bundles.errors import FormatError, SealiftError
+from runtime.configs.etcd import HTTP_PORT
+from runtime.daemon.api import Identity, ask, tls_context
+from runtime.etcd.members import Member, read_members
+from runtime.nodeconf.model import NodeConfig, bracketed
+
+_SECONDS: Final = 20.0  # as k3s gives MemberAddAsLearner
+_MAX_LINE: Final = 4 << 20  # bytes of one piece of a stream
+_SHA256: Final = 32  # bytes that end a snapshot
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+class EtcdError(SealiftError):
+    """etcd answered, and refused: `message` is its own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """How one member stands: identities as decimal texts; `applied` is Raft's index, `size` in bytes."""
+
+    member: str
+    leader: str
+    applied: int
+    learner: bool
+    size: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this member is the leader."""
+        return self.leader == self.member
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gateway:
+    """The gateway at `url`, asked as `identity`. Calls raise EtcdError for a refusal, SealiftError for no answer."""
+
+    url: str
+    identity: Identity
+
+    async def members(self) -> tuple[Member, ...]:
+        """All members."""
+        return read_members(await self.call("cluster/member/list"), where=self.url)
+
+    async def status(self) -> Status:
+        """How this member stands; a learner answers too."""
+        return read_status(await self.call("maintenance/status"), where=self.url)
+
+    async def add_learner(self, peer_url: str) -> tuple[Member, ...]:
+        """Adds a member that does not vote yet; returns all."""
+        document = await self.call("cluster/member/add", {"peerURLs": [peer_url], "isLearner": True})
+        return read_members(document, where=self.url)
+
+    async def promote(self, member: str) -> None:
+        """Makes a learner a voter; refused while it has not caught up."""
+        await self.call("cluster/member/promote", {"ID": member})
+
+    async def remove(self, member: str) -> None:
+        """Takes a member out of the cluster, for ever."""
+        await self.call("cluster/member/remove", {"ID": member})
+
+    async def snapshot(self, write: Callable[[bytes], object]) -> int:
+        """Passes the whole database to `write`, in pieces, and its sha256 as last 32 bytes; returns the size of both.
+
+        Raises FormatError when the bytes are not those of the hash: what was written is worthless then.
+        """
+        return await asyncio.to_thread(_stream, self.url, self.identity, write)
+
+    async def call(self, path: str, body: object = None) -> Any:
+        """POST of `/v3/PATH` -> the answer."""
+        data = json.dumps(body or {}).encode()
+        url = f"{self.url}/v3/{path}"
+        answer = await ask(url, self.identity, method="POST", body=data, headers=_JSON, seconds=_SECONDS)
+        document = answer.document()
+        if answer.status != HTTPStatus.OK:
+            raise EtcdError(_complaint(document), where=url)
+        return document
+
+
+def local_gateway(node: NodeConfig) -> Gateway:
+    """This server's own etcd."""
+    tls = node.paths.tls / "etcd"
+    identity = Identity(authority=tls / "server-ca.crt", certificate=tls / "client.crt", key=tls / "client.key")
+    return Gateway(url=f"https://{bracketed(node.loopback)}:{HTTP_PORT}", identity=identity)
+
+
+def read_status(document: Any, *, where: object) -> Status:
+    """The answer of `maintenance/status`. Raises FormatError for anything else."""
+    try:
+        return Status(
+            member=str(int(document["header"]["member_id"])),
+            leader=str(int(document.get("leader", 0))),
+            applied=int(document.get("raftAppliedIndex", 0)),
+            learner=document.get("isLearner", False) is True,
+            size=int(document.get("dbSize", 0)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise FormatError("not the status of an etcd", where=where, got=repr(document)[:200]) from exc
+
+
+def _complaint(document: Any) -> str:
+    message = document.get("message") if isinstance(document, dict) else None
+    return message[:300] if isinstance(message, str) else "etcd did not answer as expected"
+
+
+def _stream(url: str, identity: Identity, write: Callable[[bytes], object]) -> int:
+    parts = urllib.parse.urlsplit(url)
+    connection: http.client.HTTPConnection
+    context: ssl.SSLContext | None = tls_context(identity) if parts.scheme == "https" else None
+    if context is not None:
+        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_SECONDS, context=context)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
+    try:
+        connection.request("POST", "/v3/maintenance/snapshot", body=b"{}", headers=_JSON)
+        return _pieces(connection.getresponse(), write)
+    except (OSError, http.client.HTTPException) as exc:
+        raise SealiftError(f"etcd's snapshot broke off: {exc}", where=url) from exc
+    finally:
+        connection.close()
+
+
+def _pieces(response: http.client.HTTPResponse, write: Callable[[bytes], object]) -> int:
+    """The last 32 bytes are held back: they are the hash of those before."""
+    digest, held, size = hashlib.sha256(), b"", 0
+    while line := response.readline(_MAX_LINE):
+        if not line.strip():
+            continue
+        held += _piece(line)
+        ready, held = held[:-_SHA256], held[-_SHA256:]
+        digest.update(ready)
+        write(ready)
+        size += len(ready)
+    if size == 0 or held != digest.digest():
+        raise FormatError("etcd's snapshot is not whole", got=held.hex(), want=digest.hexdigest())
+    write(held)
+    return size + len(held)
+
+
+def _piece(line: bytes) -> bytes:
+    try:
+        document = json.loads(line)
+        if "error" in document or "result" not in document:
+            raise EtcdError(_complaint(document.get("error", document)))
+        return base64.b64decode(document["result"].get("blob", ""), validate=True)
+    except (ValueError, TypeError, AttributeError, binascii.Error) as exc:
+        raise FormatError("not a piece of a snapshot", got=repr(line[:100])) from exc

@@ -1,0 +1,149 @@
+"""Several machines of the real bundle, each with a daemon of either role, on one switch that leads nowhere."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bundles.platform import from_machine
+from bundles.talk import SilentProgress
+from bundles.trust import Trust
+from runtime.layout import DEFAULT_DATA_DIR
+from runtime.process import Child
+from runtime.prove.boot import CONFIG, host_layout, write_config
+from runtime.prove.cgroups import Group, hierarchies
+from runtime.prove.ledger import Ledger, open_ledger
+from runtime.prove.mounts import PRIVATE
+from runtime.prove.namespaces import Machine, Switch, start_machine, start_switch
+from runtime.prove.network import Port
+from runtime.stage import stage
+from tests.support.programs import SYSTEM_PATH
+
+ENV = {"PATH": SYSTEM_PATH, "HOME": "/run/tmp", "TMPDIR": "/run/tmp"}
+HIERARCHIES = hierarchies(Path("/proc/self/mountinfo").read_text())
+SECONDS = 240.0
+NODE = "from runtime.cli import main; main()"
+
+
+@contextmanager
+def held_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """The one ledger of boots on this machine, and one of this test's own, which is taken back at the end."""
+    with open_ledger(HIERARCHIES, print), open_ledger(HIERARCHIES, print, tmp_path / "ledger") as own:
+        own.make_mount_points(PRIVATE)
+        try:
+            yield own
+        finally:
+            own.take_back(HIERARCHIES)
+
+
+@dataclass
+class Joined:
+    """A machine with a staged bundle and its daemon, of either role."""
+
+    machine: Machine
+    role: str
+    number: int
+    config: dict[str, str] = field(default_factory=dict)
+    daemon: Child | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.machine.home / f"{self.role}.log"
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.machine.port.address}:9345"
+
+    async def start(self, *flags: str) -> None:
+        write_config(self.machine.home, {"node-name": self.machine.name, **self.config})
+        words = [self.role, "--data-dir", str(DEFAULT_DATA_DIR), "--config", str(CONFIG), *flags]
+        argv = [sys.executable, "-P", "-c", NODE, *words]
+        self.daemon = await self.machine.start(argv, log=self.log, env={"PATH": self.machine.env["PATH"]})
+
+    async def stop(self) -> None:
+        assert self.daemon is not None
+        await self.daemon.stop(20.0)
+
+    async def node_command(self, *words: str, check: bool = True) -> str:
+        """A command of ours in the machine; its stdout."""
+        argv = [sys.executable, "-P", "-c", NODE, *words, "--data-dir", str(DEFAULT_DATA_DIR)]
+        return (await self.machine.call(argv, check=check, timeout=240.0)).text
+
+    async def status(self) -> dict[str, Any]:
+        argv = [sys.executable, "-P", "-c", NODE, "status", "--json", "--data-dir", str(DEFAULT_DATA_DIR)]
+        output = await self.machine.call(argv, check=False, timeout=120.0)
+        found: dict[str, Any] = json.loads(output.text)
+        return found
+
+    async def until_ready(self) -> None:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            if (await self.status())["ready"]:
+                return
+            await asyncio.sleep(0.5)
+        raise AssertionError(self.log.read_text()[-6000:])
+
+    async def until_said(self, words: str) -> None:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            if words in self.log.read_text():
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"never said: {words}\n{self.log.read_text()[-6000:]}")
+
+    def secret(self, name: str) -> str:
+        return (host_layout(self.machine.home).server / name).read_text().strip()
+
+    async def kubectl(self, *words: str, check: bool = True) -> str:
+        argv = [str(DEFAULT_DATA_DIR / "bin/kubectl"), "--kubeconfig=/etc/rancher/rke2/rke2.yaml", *words]
+        return (await self.machine.call(argv, timeout=120.0, check=check)).text
+
+    async def objects(self, *words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(await self.kubectl("get", *words, "-o", "json"))["items"]
+        return found
+
+
+@asynccontextmanager
+async def plugged(
+    ledger: Ledger, folder: Path, switch: Switch, bundle: Path, number: int, role: str
+) -> AsyncIterator[Joined]:
+    name = f"m{number}"
+    group = Group(f"sealift-join-{os.getpid()}-{number}", HIERARCHIES)
+    ledger.will_make(group=group.name)
+    group.make()
+    home = folder / name
+    home.mkdir()
+    layout = host_layout(home)
+    layout.data.mkdir(parents=True)
+    machine_facts = os.uname()
+    stage(
+        bundle,
+        layout,
+        Trust(kind="insecure"),
+        platform=from_machine(machine_facts.sysname, machine_facts.machine),
+        now=int(time.time()),
+        progress=SilentProgress(),
+        say=lambda line: None,
+    )
+    machine = await start_machine(switch, group, name=name, port=Port(number), home=home, env=ENV, ipv6=False)
+    try:
+        yield Joined(machine, role, number)
+    finally:
+        await machine.stop()
+
+
+@asynccontextmanager
+async def site(ledger: Ledger, folder: Path, bundle: Path, *roles: str) -> AsyncIterator[list[Joined]]:
+    async with AsyncExitStack() as stack:
+        switch = await start_switch(folder / "switch.log", ENV, ipv6=False)
+        stack.push_async_callback(switch.child.stop, 0.0)
+        yield [
+            await stack.enter_async_context(plugged(ledger, folder, switch, bundle, number, role))
+            for number, role in enumerate(roles, 1)
+        ]
