@@ -22,6 +22,9 @@ class Limits:
         header_bytes: of a line or field of the header.
         body_bytes: of the body.
         in_flight: requests worked on at once.
+        streams: files on their way at once: the registry's answers, which take as long as they take.
+        streams_per_address: of one address.
+        stall: seconds in which whoever takes a file has to take its next piece (256 KiB).
         hashing: passwords hashed at once: each takes 0.1 s and 32 MB.
     """
 
@@ -34,6 +37,9 @@ class Limits:
     header_bytes: int = 16 << 10
     body_bytes: int = 1 << 20
     in_flight: int = 32
+    streams: int = 24
+    streams_per_address: int = 8
+    stall: float = 20.0
     hashing: int = 1
 
 

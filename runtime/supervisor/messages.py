@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 
 from cryptography import x509
 
@@ -37,13 +38,25 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """`size` bytes from `offset` of the file `path` in the bundle's `folder`; the file has to have `whole` bytes."""
+
+    folder: Path
+    path: str
+    whole: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """One answer; `body` is kept out of `repr`, it may hold keys."""
+    """One answer; `body` is kept out of `repr`, it may hold keys. With a `part`, that is what is sent instead."""
 
     status: HTTPStatus = HTTPStatus.OK
     body: bytes = field(default=b"", repr=False)
     kind: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
+    part: Part | None = None
 
 
 def text(words: str) -> Response:

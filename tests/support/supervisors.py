@@ -1,6 +1,7 @@
 """A real supervisor on a loopback port, with authorities of its own, and clients for it."""
 
 import asyncio
+import base64
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
@@ -14,10 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from runtime.entropy import SystemEntropy
+from runtime.layout import NodeLayout
 from runtime.pki.certificates import Signer, certificate_pem, key_pem, make_authority, make_leaf
 from runtime.pki.plan import CLIENT_CA, SERVER_CA, Leaf
 from runtime.supervisor import token
 from runtime.supervisor.callers import Secrets
+from runtime.supervisor.catalogue import read_catalogue
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Limits
 from runtime.supervisor.passwords import NodePasswords
@@ -65,6 +68,7 @@ class Site:
     ready: bool = True
     said: list[str] = field(default_factory=list)
     port: int = 0
+    layout: NodeLayout | None = None
 
     def __post_init__(self) -> None:
         entropy = SystemEntropy()
@@ -103,6 +107,7 @@ class Site:
             config={"ClusterDomain": "cluster.local"},
             bootstrap={"ServerCA": "x"},
             members={"members": []},
+            catalogue=read_catalogue(self.layout) if self.layout else None,
         )
 
     @contextlib.asynccontextmanager
@@ -141,6 +146,14 @@ class Site:
         crt.write_bytes(certificate_pem(certificate))
         key_file.write_bytes(key_pem(key))
         return crt, key_file
+
+
+def basic(user: str, secret: str) -> dict[str, str]:
+    """The header of HTTP's Basic scheme."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
+
+
+AGENT = basic("node", AGENT_SECRET)
 
 
 def csr(key: ec.EllipticCurvePrivateKey | None = None) -> bytes:

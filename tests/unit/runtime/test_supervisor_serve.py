@@ -1,7 +1,6 @@
 """The supervisor over real TLS: who gets what, and what a hostile network cannot do."""
 
 import asyncio
-import base64
 import http.client
 import json
 import os
@@ -18,17 +17,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from runtime.supervisor.limits import Limits
 from runtime.supervisor.table import ROUTES
-from tests.support.supervisors import AGENT_SECRET, SERVER_SECRET, Site, csr
+from tests.support.supervisors import AGENT, AGENT_SECRET, SERVER_SECRET, Site, basic, csr
 
 QUICK = Limits(connections=40, per_address=30, handshake=0.5, header=0.5, body=0.5, answer=1.0)
 NODE = {"rke2-Node-Name": "node-1", "rke2-Node-Password": "pass", "rke2-Node-IP": "10.0.0.7,fd00::7"}
 
 
-def basic(user: str, secret: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
-
-
-AGENT = basic("node", AGENT_SECRET)
 SERVER = basic("server", SERVER_SECRET)
 
 
