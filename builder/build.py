@@ -3,12 +3,13 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 from builder.again import check_again
+from builder.against import Against, Confirmed, confirm, refuse_other_lock
 from builder.askers import Asker, askers, check_images
 from builder.assemble import BuiltImage, BundleSpec
 from builder.budget import check_budget
@@ -54,17 +55,22 @@ class BuildOptions:
     require_sandbox: bool = False
     replace: bool = False
     check: bool = False
+    against: Against | None = None
     cancel: Cancel = field(default_factory=Cancel)
     clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The finished bundle: its folder, its index, and whether it had to be written."""
+    """The finished bundle: its folder, its index, and whether it had to be written.
+
+    With `against`: the given bundle, and that it is `confirmed`.
+    """
 
     folder: Path
     index: BundleIndex
     written: bool
+    confirmed: Confirmed | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +92,12 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
     sources = read_sources(recipe_folder)
     platform = one_platform(sources.recipe)
     _refuse_other_machine(platform, options.host)
-    refuse_other_content(options.output, sources.recipe, platform, sources.digest, replace=options.replace)
+    if options.against is None:
+        refuse_other_content(options.output, sources.recipe, platform, sources.digest, replace=options.replace)
+    else:
+        refuse_other_lock(options.against.bundle, sources.digest)
     _tidy(options.store)
-    with options.store.lock():
+    with _sharing(options):
         plan = plan_build(sources, platform, options.store, options.env)
         space = estimate(plan, options.store)
         for line in plan_lines(sources.recipe, plan, space, options.jobs):
@@ -101,6 +110,8 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
         check_images(sources.recipe, receipts)
         spec = bundle_spec(sources, platform, plan, receipts)
         check_budget(spec, sources.recipe.budget, options.store)
+        if options.against is not None:
+            return confirmed(spec, options.against, options)
         folder, index, written = deliver(spec, options)
         if options.check:
             check_again(sources, receipts, index, sandbox, options)
@@ -110,6 +121,12 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
     if not written:
         options.talk.say("  unchanged: the bundle was there already")
     return Built(folder=folder, index=index, written=written)
+
+
+def confirmed(spec: BundleSpec, against: Against, options: BuildOptions) -> Built:
+    """The given bundle, once it is known to be what this machine builds."""
+    found = confirm(spec, against, options)
+    return Built(folder=against.bundle, index=found.document, written=False, confirmed=found)
 
 
 def read_sources(recipe_folder: Path) -> Sources:
@@ -224,6 +241,20 @@ def _refuse_other_machine(platform: Platform, host: Platform) -> None:
             want=platform,
             hint=f"build on {platform}",
         )
+
+
+@contextlib.contextmanager
+def _sharing(options: BuildOptions) -> Iterator[None]:
+    """Holds the store together with other builds; says so when somebody has it alone, and waits."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(options.store.lock(wait=False))
+        except SealiftError as exc:
+            if not isinstance(exc.__cause__, BlockingIOError):
+                raise
+            options.talk.say(f"waiting: another sealift has {options.store.root} to itself")
+            held.enter_context(options.store.lock())
+        yield
 
 
 def _tidy(store: Store) -> None:

@@ -19,8 +19,9 @@ from bundles.errors import FormatError, SealiftError, TrustError, UsageError
 from bundles.files import os_errors
 from bundles.signing import blob, envelope
 from bundles.signing.keyfile import read_private_key
-from bundles.signing.keys import PrivateKey, PublicKey
+from bundles.signing.keys import PrivateKey, PublicKey, Signer
 from bundles.signing.pem import MAX_PEM
+from bundles.trust import load_public_key
 
 SCHEME: Final = "exec:"
 DIGEST_VARIABLE: Final = "SEALIFT_SHA256"
@@ -33,6 +34,23 @@ def load_private_key(path: Path, passphrase: Callable[[], bytes]) -> PrivateKey:
     with os_errors(path), path.open("rb") as file:
         data = file.read(MAX_PEM + 1)
     return read_private_key(data, passphrase, where=path)
+
+
+def choose_signer(
+    key: Path | None,
+    program: str | None,
+    public: Path | None,
+    passphrase: Callable[[], bytes],
+    env: Mapping[str, str],
+) -> Signer | None:
+    """The flags that say who signs -> the signer, None when none is given; raises UsageError for half of them."""
+    if key is not None and program is None and public is None:
+        return load_private_key(key, passphrase)
+    if program is not None and public is not None and key is None:
+        return ProgramSigner.parse(program, load_public_key(public), env, Path.cwd())
+    if key is None and program is None and public is None:
+        return None
+    raise UsageError("not one signer", want="a key's file, or --signer exec:PROGRAM with --public PUB")
 
 
 @dataclass(frozen=True, slots=True)

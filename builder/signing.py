@@ -7,6 +7,7 @@ for the check, in pieces.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from bundles import index, jsontext
@@ -26,6 +27,7 @@ from bundles.talk import Progress
 from bundles.trust import Trust
 from bundles.verify import verify_bundle
 
+_NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 _PREDICATES: Final = {"provenance": SLSA_PROVENANCE, "sbom.spdx": SPDX, "sbom.cdx": CYCLONEDX}
 
 
@@ -38,10 +40,26 @@ class SignReport:
     files: tuple[str, ...]
 
 
-def sign_bundle(folder: Path, signer: Signer, *, progress: Progress, quick: bool = False) -> SignReport:
+def sign_bundle(
+    folder: Path,
+    signer: Signer,
+    *,
+    progress: Progress,
+    quick: bool = False,
+    expected: Digest | None = None,
+    own: Mapping[str, bytes] = _NOTHING,
+) -> SignReport:
     """Checks the bundle in `folder` and writes the signer's files into it.
 
-    `quick`: every blob's digest is checked, but no diff ids. Raises what `verify_bundle` raises, and SealiftError when
+    Args:
+        folder: the bundle's.
+        signer: whose signature it gets.
+        progress: told of bytes checked.
+        quick: every blob's digest is checked, but no diff ids.
+        expected: the digest of bundle.json that was decided on, when somebody decided.
+        own: documents that the signer states of the bundle in place of those in it: name -> JSON.
+
+    Raises what `verify_bundle` raises, and SealiftError when
     the signer fails or signatures of something else stand there. Nothing is written before all of it is signed.
     """
     report = verify_bundle(folder, Trust(kind="insecure"), quick=quick, progress=progress)
@@ -49,12 +67,12 @@ def sign_bundle(folder: Path, signer: Signer, *, progress: Progress, quick: bool
         if not isinstance(source, FolderSource):
             raise FormatError("not a bundle's folder", where=folder, hint="sign the folder, then pack it")
         data, present = source.envelope()
-        if Digest.of(data) != report.index_digest:
+        if Digest.of(data) != report.index_digest or expected not in (None, report.index_digest):
             raise FormatError("the bundle changed while it was read", where=folder)
         slot = choose_slot(data, present, signer.public, where=folder)
         files = _index_signatures(data, signer, slot)
         holding(data, {**present, **files}, [signer.public], where=folder)  # as a node will read them
-        files |= _attestations(source, report.index, report.index_digest, signer, slot)
+        files |= _attestations(source, report.index, report.index_digest, signer, slot, own)
     for name, content in files.items():
         write_atomic(folder / name, content)
     return SignReport(index=report.index_digest, key=signer.public.id, files=tuple(files))
@@ -96,13 +114,18 @@ def _index_signatures(data: bytes, signer: Signer, slot: str | None) -> dict[str
 
 
 def _attestations(
-    source: BundleSource, document: BundleIndex, digest: Digest, signer: Signer, slot: str | None
+    source: BundleSource,
+    document: BundleIndex,
+    digest: Digest,
+    signer: Signer,
+    slot: str | None,
+    own: Mapping[str, bytes],
 ) -> dict[str, bytes]:
     listed = {file.path: file for file in document.files}
     found = {}
     for name, stem in names.ATTESTED.items():
         if name in listed:
-            plain = _read(source, listed[name])
+            plain = _plain(own[name], name) if name in own else _read(source, listed[name])
             payload = statement.encode(about_bundle(plain, _PREDICATES[stem], digest))
             path = names.attestation(stem, slot)
             found[path] = dsse.sign(signer, payload)
@@ -133,4 +156,8 @@ def _read(source: BundleSource, file: index.File) -> Any:
         data = region.read(0, region.size)
         if Digest.of(data) != file.sha256:
             raise SealiftError("the bundle changed while it was read", where=region.where)
-        return jsontext.decode_plain(data, where=region.where, max_size=statement.MAX_STATEMENT)
+        return _plain(data, region.where)
+
+
+def _plain(data: bytes, where: str) -> Any:
+    return jsontext.decode_plain(data, where=where, max_size=statement.MAX_STATEMENT)

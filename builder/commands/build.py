@@ -13,14 +13,23 @@ from builder import options
 
 @click.command("build")
 @click.argument("recipe", metavar="RECIPE_DIR", type=options.FOLDER)
-@click.option("--output", type=options.FOLDER, metavar="DIR", required=True, help="Where the bundle's folder goes.")
+@click.option("--output", type=options.FOLDER, metavar="DIR", help="Where the bundle's folder goes.")
 @click.option(
     "--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps and threads at once.  [default: processors]"
 )
 @click.option("--offline", is_flag=True, help="Fetch nothing: fail at once when an input is not in the store.")
 @click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
 @click.option("--check", is_flag=True, help="Then build all of it a second time, from nothing, and compare.")
+@click.option(
+    "--against",
+    type=options.PATH,
+    metavar="BUNDLE",
+    help="Instead of writing a bundle, compare this one with what this machine builds, and sign it when it is equal.",
+)
+@click.option("--other-builder", is_flag=True, help="With --against: provenance and SBOMs may differ; yours is signed.")
 @click.option("--sign", type=options.PATH, metavar="KEY", help="Then sign the bundle with this key, as `sealift sign`.")
+@click.option("--signer", metavar="exec:PROGRAM", help="Instead of --sign KEY: this program signs.")
+@click.option("--public", type=options.PATH, metavar="PUB", help="With --signer: the public half of its key.")
 @click.option("--replace", is_flag=True, help="Put it in place of a bundle of the same version with other content.")
 @options.passphrase_flags
 @options.store_option
@@ -29,12 +38,16 @@ from builder import options
 @options.common
 def command(
     recipe: Path,
-    output: Path,
+    output: Path | None,
     jobs: int | None,
     offline: bool,
     require_sandbox: bool,
     check: bool,
+    against: Path | None,
+    other_builder: bool,
     sign: Path | None,
+    signer: str | None,
+    public: Path | None,
     replace: bool,
     password_file: Path | None,
     password_fd: int | None,
@@ -48,26 +61,35 @@ def command(
     Uses locked inputs alone, reads no clock, and gives the same bytes for the same lock anywhere. What is finished
     stays in the store: after an error or an interrupt the same command goes on from there. With --sign the key is read
     first: a wrong passphrase is said before hours of work.
+
+    --check --against BUNDLE is for a second builder, who has the same recipe and lock: nothing is written, BUNDLE is
+    compared byte for byte with what this machine builds, and with --sign or --signer it gets one signature more.
     """
+    from builder.against import Against
     from builder.build import BuildOptions, build, default_jobs
     from builder.memory import return_large_buffers
     from builder.passphrase import PassphraseSource
     from builder.progress import make_talk
-    from builder.signer import load_private_key
+    from builder.signer import choose_signer
     from builder.signing import sign_bundle
     from builder.store import Store
+    from bundles.errors import UsageError
     from bundles.platform import from_machine
 
     return_large_buffers()
     passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
-    signer = load_private_key(sign, passphrase.asker(os.environ, what=str(sign))) if sign is not None else None
+    who = choose_signer(sign, signer, public, passphrase.asker(os.environ, what=str(sign)), os.environ)
+    if (output is None) == (against is None):
+        raise UsageError("nothing says what to do with it", want="--output DIR, or --check --against BUNDLE")
+    if against is not None and not against.is_dir():
+        raise UsageError("not a bundle's folder", where=against, hint="unpack it (it is a tar), sign, pack it again")
     system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     try:
         built = build(
             recipe,
             BuildOptions(
-                output=output,
+                output=output or Path(),
                 store=Store(options.chosen_store(store_root)),
                 talk=talk,
                 host=from_machine(system.sysname, system.machine),
@@ -77,10 +99,13 @@ def command(
                 require_sandbox=require_sandbox,
                 replace=replace,
                 check=check,
+                against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
             ),
         )
-        if signer is not None:
-            sign_bundle(built.folder, signer, progress=talk.bytes, quick=True)  # its diff ids were checked just now
+        if who is not None and (same := built.confirmed) is not None:
+            sign_bundle(built.folder, who, progress=talk.bytes, expected=same.index, own=same.own)
+        elif who is not None:
+            sign_bundle(built.folder, who, progress=talk.bytes, quick=True)  # its diff ids were checked just now
     finally:
         talk.close()
     if as_json:

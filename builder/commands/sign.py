@@ -3,15 +3,10 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
-
-if TYPE_CHECKING:
-    from builder.passphrase import PassphraseSource
-    from bundles.signing.keys import Signer
 
 
 @click.command("sign")
@@ -47,13 +42,16 @@ def command(
     provenance and SBOMs in the bundle are signed as attestations. Each file is one that cosign verifies.
     """
     from builder.passphrase import PassphraseSource
+    from builder.signer import choose_signer
     from builder.signing import sign_bundle, sign_policy
     from bundles.errors import UsageError
 
     if not bundle.exists():
         raise UsageError("no such bundle or policy", where=bundle)
     passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
-    signer = _signer(key, program, public, passphrase)
+    signer = choose_signer(key, program, public, passphrase.asker(os.environ, what=str(key)), os.environ)
+    if signer is None:
+        raise UsageError("nothing says who signs", want="--key KEY, or --signer exec:PROGRAM --public PUB")
     if bundle.is_file():
         digest = sign_policy(bundle.absolute(), signer)
         signed = {"policy": str(bundle), "sha256": digest.hex, "key": str(signer.public.id)}
@@ -66,15 +64,3 @@ def command(
         return
     for name in report.files:
         click.echo(bundle / name)
-
-
-def _signer(key: Path | None, program: str | None, public: Path | None, passphrase: "PassphraseSource") -> "Signer":
-    from builder.signer import ProgramSigner, load_private_key
-    from bundles.errors import UsageError
-    from bundles.trust import load_public_key
-
-    if key is not None and program is None and public is None:
-        return load_private_key(key, passphrase.asker(os.environ, what=str(key)))
-    if program is not None and public is not None and key is None:
-        return ProgramSigner.parse(program, load_public_key(public), os.environ, Path.cwd())
-    raise UsageError("nothing says who signs", want="--key KEY, or --signer exec:PROGRAM --public PUB")
