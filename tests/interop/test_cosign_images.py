@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from bundles.digest import Digest
+from bundles.policy.upstream import check_upstream
+from bundles.reference import Reference
 from bundles.signing import dsse, envelope, images, statement
 from bundles.signing.base64text import encode_base64
 from bundles.signing.images import ImageSignature
 from bundles.signing.keys import PublicKey
+from tests.support import policies
 from tests.support.cosigning import Cosign, KeyFiles, cosign, key_files
 from tests.support.registry import OCI, Registry, running_registry
 
 REPOSITORY = "site/app"
+RULE = {"names": ["*"], "signers": ["site"]}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,11 @@ def test_what_cosign_signs_is_found_and_of_nobody_else(
     assert sum(map(len, found.values())) == 1
     assert not any(read(registry, image, key_files(tmp_path).key.public).values())
     assert not any(read(registry, other, keys.key.public).values())
+    rules = [{"references": [f"{registry.host}/*"], "signers": ["site"]}]
+    site = {"site": keys.key.public.pem.decode()}
+    policy = policies.policy(keys=site, update={"signers": ["site"]}, bundles=[RULE], images=rules)
+    assert check_upstream(policy, Reference.parse(f"{registry.host}/{REPOSITORY}:v1"), image, registry) == ()
+    assert check_upstream(policy, Reference.parse(f"{registry.host}/{REPOSITORY}:v1"), other, registry)
 
 
 def test_cosign_accepts_our_tag_form(tool: Cosign, keys: KeyFiles, registry: Registry) -> None:
