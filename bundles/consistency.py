@@ -8,6 +8,7 @@ from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.signing.names import is_signature
 
+_STDIN = "-"  # what sha256sum -c would read in place of a file of that name
 _MAX_PATH = 240  # bytes: fits a ustar header, and a file name on every filesystem
 
 
@@ -26,7 +27,7 @@ def _check_paths(document: BundleIndex, where: object) -> None:
     for path in paths:
         parts = path.split("/")
         plain = path.isascii() and path.isprintable() and "\\" not in path and len(path) <= _MAX_PATH
-        if not plain or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+        if not plain or path == _STDIN or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
             raise FormatError("a path that may not stand in a bundle", where=where, got=repr(path[:300]))
         if path in seen or is_signature(path):
             raise FormatError("a file is listed twice, or may not be listed", where=where, got=path)

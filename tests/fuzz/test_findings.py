@@ -3,11 +3,16 @@
 import base64
 import importlib
 
+import msgspec
 import pytest
 
 from builder.facts.elf import elf_facts
+from bundles import index
+from bundles.consistency import check_index
+from bundles.digest import Digest
 from bundles.errors import FormatError
 from bundles.sealed.entries import EntryScan
+from tests.fuzz import examples
 from tests.fuzz.tar_readers import READERS
 from tests.fuzz.targets.build import dynamic_program
 from tests.support import tars
@@ -57,3 +62,11 @@ def test_pax_headers_that_two_readers_take_for_two_things_are_refused(layer: byt
     with pytest.raises(FormatError):
         scan.feed(layer)
         scan.finish()
+
+
+def test_a_file_that_sha256sum_takes_for_its_input_may_not_stand_in_a_bundle() -> None:
+    good = index.decode(examples.packed()[0])
+    check_index(good, where="bundle.json")
+    file = index.File(path="-", size=0, sha256=Digest.of(b""))
+    with pytest.raises(FormatError, match="may not stand in a bundle"):
+        check_index(msgspec.structs.replace(good, files=[file]), where="bundle.json")

@@ -42,7 +42,7 @@ INDEXES = st.builds(
     version=IDS,
     flavour=st.sampled_from(["classic", "modern"]),
     sequence=SIZES,
-    created=st.integers(0, 1 << 33),
+    created=st.integers(0, (1 << 33) - 1),
     platform=st.sampled_from(["linux/amd64", "linux/arm64/v8"]),
     lock=st.builds(index.Sha256, sha256=DIGESTS),
     runtime=st.builds(index.Runtime, reference=references(), digest=DIGESTS, key=WORDS),
@@ -89,7 +89,7 @@ def test_any_index_is_read_as_it_was_written_and_a_node_remembers_it(document: B
 @FEW
 @given(st.dictionaries(NAMES, BODIES, max_size=3))
 def test_sha256sum_itself_checks_what_the_sums_say(files: dict[str, bytes]) -> None:
-    listed = {name: body for name, body in files.items() if name.isascii() and "\\" not in name}
+    listed = {name: body for name, body in files.items() if name.isascii() and "\\" not in name and name != "-"}
     with tempfile.TemporaryDirectory() as folder:
         rows = [index.File(path=name, size=len(body), sha256=Digest.of(body)) for name, body in listed.items()]
         for name, body in {**listed, "bundle.json": b"index"}.items():
