@@ -5,12 +5,16 @@ the policy in force names, so that nobody else can install one, and by the quoru
 installs keys which nobody holds. Numbers only grow; a number that was used is never used for another document.
 """
 
+from typing import TYPE_CHECKING
+
 from bundles.digest import Digest
 from bundles.policy.judge import Refusal, valid_signers
-from bundles.policy.model import Policy
+
+if TYPE_CHECKING:
+    from bundles.policy.model import Policy  # loads the cryptography library
 
 
-def may_follow(old: Policy | None, new: Policy, signed: frozenset[Digest], *, now: int) -> tuple[Refusal, ...]:
+def may_follow(old: "Policy | None", new: "Policy", signed: frozenset[Digest], *, now: int) -> tuple[Refusal, ...]:
     """Why `new` must not be installed over `old` (None: nothing is installed yet); empty when it may.
 
     `signed`: ids of all keys whose signature over the new document holds. `now`: epoch seconds.
@@ -25,7 +29,7 @@ def may_follow(old: Policy | None, new: Policy, signed: frozenset[Digest], *, no
     return tuple(found)
 
 
-def _as_successor(old: Policy, new: Policy, signed: frozenset[Digest]) -> list[Refusal]:
+def _as_successor(old: "Policy", new: "Policy", signed: frozenset[Digest]) -> list[Refusal]:
     found = []
     if new.name != old.name:
         found.append(Refusal(message="a policy of another name", got=new.name, want=old.name))
@@ -48,7 +52,7 @@ def _as_successor(old: Policy, new: Policy, signed: frozenset[Digest]) -> list[R
     return found
 
 
-def _unsigned(policy: Policy, signed: frozenset[Digest], whose: str) -> Refusal:
+def _unsigned(policy: "Policy", signed: frozenset[Digest], whose: str) -> Refusal:
     quorum = policy.update
     return Refusal(
         message=f"not signed by {whose}",

@@ -5,19 +5,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, TrustError, UsageError
 from bundles.files import atomic_symlink, fsync_directory, os_errors, write_atomic
 from bundles.policy.judge import Refusal
-from bundles.policy.model import MAX_POLICY, Policy, parse
 from bundles.policy.succession import may_follow
 from bundles.signing import envelope, names
 from bundles.signing.signed import holding
 from bundles.trust import refused
 from runtime.folders import SECRET_MODE, ensure_folder
 from runtime.trusting.places import TrustPlaces
+
+if TYPE_CHECKING:
+    from bundles.policy.model import Policy  # loads the cryptography library
 
 DOCUMENT: Final = "policy.json"
 
@@ -26,11 +28,11 @@ DOCUMENT: Final = "policy.json"
 class SignedPolicy:
     """A policy's document, its signature files (name -> bytes), and what it says."""
 
-    policy: Policy
+    policy: "Policy"
     data: bytes = field(repr=False)
     signatures: Mapping[str, bytes] = field(repr=False)
 
-    def signed_by(self, other: Policy | None = None) -> frozenset[Digest]:
+    def signed_by(self, other: "Policy | None" = None) -> frozenset[Digest]:
         """The keys of this policy, and of `other`, whose signature over the document holds. Raises TrustError."""
         keys = {**self.policy.keys, **(other.keys if other else {})}
         found = holding(self.data, self.signatures, keys.values(), where=DOCUMENT)
@@ -42,6 +44,8 @@ def read_signed(path: Path) -> SignedPolicy:
 
     Raises UsageError when there is no file, FormatError and ProblemsError for what is no policy, LimitError.
     """
+    from bundles.policy.model import MAX_POLICY, parse
+
     data = _bounded(path, MAX_POLICY)
     beside = {}
     with os_errors(path.parent):
