@@ -38,7 +38,8 @@ def measure(bench: Bench) -> Iterable[Figure]:
 
 
 async def _measure(bench: Bench, ledger: Ledger) -> list[Figure]:
-    ours, theirs = [], []
+    ours: list[Run] = []
+    theirs: list[Run] = []
     rest: list[Figure] = []
     for turn in range(bench.runs):
         for by_hand in (True, False) if turn % 2 else (False, True):
@@ -47,11 +48,19 @@ async def _measure(bench: Bench, ledger: Ledger) -> list[Figure]:
                     theirs.append(await _by_hand(bench, place))
                     continue
                 daemon = await _daemon(place)
-                ours.append(await _until_ready(place, daemon.began, daemon.child))
-                _tell("sealift-node", ours[-1], _stages(place))
+                seconds = await _until_ready(place, daemon.began, daemon.child)
+                ours.append(_run("sealift-node", seconds, _stages(place)))
                 if len(ours) == bench.runs:
                     rest = await _afterwards(bench, place, daemon)
     return [_boot_figure(ours, theirs), *rest]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One boot: seconds until the Node was Ready, and how many of them etcd took to elect itself."""
+
+    seconds: float
+    election: float
 
 
 @dataclass(slots=True)
@@ -92,8 +101,8 @@ def _stages(place: Place) -> dict[str, float]:
     return {name: milliseconds / 1000 for milliseconds, name in stages}
 
 
-async def _by_hand(bench: Bench, place: Place) -> float:
-    """The hand-made boot -> seconds until the Node was Ready."""
+async def _by_hand(bench: Bench, place: Place) -> Run:
+    """The hand-made boot."""
     layout, home = DEFAULT_DATA_DIR / "agent/images", place.machine.home
     document = index.decode((bench.bundle / index.INDEX_NAME).read_bytes())
     runtime = next(image.archive for image in document.images if image.reference == document.runtime.reference)
@@ -115,8 +124,7 @@ async def _by_hand(bench: Bench, place: Place) -> float:
             raise BenchError((home / "by-hand.log").read_text()[-4000:])
         await asyncio.sleep(0.05)
     line: dict[str, float] = {name: at - began for name, at in json.loads(result.read_text()).items()}
-    _tell("by hand", line["ready"], line)
-    return line["ready"]
+    return _run("by hand", line["ready"], line)
 
 
 def _images(document: BundleIndex) -> dict[str, str]:
@@ -130,16 +138,20 @@ def _last(reference: str) -> str:
     return f"-{reference.rpartition('/')[2]}"
 
 
-def _boot_figure(ours: list[float], theirs: list[float]) -> Figure:
+def _boot_figure(ours: list[Run], theirs: list[Run]) -> Figure:
+    mine, hands = (min(run.seconds for run in runs) for runs in (ours, theirs))
+    without = [min(run.seconds - run.election for run in runs) for runs in (ours, theirs)]
     return Figure(
         what="start to node Ready, against a boot by hand",
-        value=min(ours) / min(theirs),
+        value=mine / hands,
         unit="x",
         reach="<=",
         bound=1.1,
-        ours=f"{min(ours):.2f} s",
-        theirs=f"{min(theirs):.2f} s",
-        note=f"{NOTE}; all runs: ours {_list(ours)}, by hand {_list(theirs)} s",
+        ours=f"{mine:.2f} s",
+        theirs=f"{hands:.2f} s",
+        note=f"{NOTE}; all runs: ours {_list(run.seconds for run in ours)}, "
+        f"by hand {_list(run.seconds for run in theirs)} s. With RKE2's timers etcd elects itself after 0.5 to 5 s, by "
+        f"chance; fastest without that: ours {without[0]:.2f}, by hand {without[1]:.2f} s",
     )
 
 
@@ -222,6 +234,11 @@ def _cpu_seconds(place: Place, pid: int) -> float:
 def _resident(place: Place, pid: int) -> int:
     """Resident set in bytes, proc_pid_statm(5)."""
     return int(place.outside(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _run(who: str, seconds: float, line: dict[str, float]) -> Run:
+    _tell(who, seconds, line)
+    return Run(seconds, line["etcd"] - line["kubelet"])
 
 
 def _tell(who: str, seconds: float, line: dict[str, float]) -> None:
