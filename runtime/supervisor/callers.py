@@ -18,6 +18,7 @@ AGENT = "rke2:agent"
 SERVER = "rke2:server"
 NODES = "system:nodes"
 MASTERS = "system:masters"
+_NODE_PREFIX = "system:node:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,13 @@ class Caller:
 
     name: str = "anonymous"
     roles: frozenset[str] = frozenset()
+
+    def may_be(self, node: str) -> bool:
+        """Whether it may ask in the name of `node`: who came with a node's certificate is that node and no other.
+
+        A machine that was taken over can so invent no further nodes; who knows a token may bring in new ones.
+        """
+        return NODES not in self.roles or self.name == f"{_NODE_PREFIX}{node}"
 
 
 NOBODY = Caller()

@@ -23,7 +23,7 @@ from cryptography import x509
 from bundles.errors import FormatError, SealiftError
 from bundles.region import CHUNK
 from bundles.source import open_source
-from runtime.supervisor.callers import Secrets, caller_of
+from runtime.supervisor.callers import Caller, Secrets, caller_of
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Doorman, Limits
 from runtime.supervisor.messages import Part, Request, Response, refusal
@@ -70,7 +70,7 @@ class Supervisor:
         if (refused := allowed(route, caller)) is not None:
             self.say(f"refused {request.peer}: {request.method} {route.path} as {caller.name}")
             return refused
-        if route.node and (refused := await self._check_node(request)) is not None:
+        if route.node and (refused := await self._check_node(request, caller)) is not None:
             self.say(f"refused {request.peer}: {route.path}: {refused.status.phrase}")
             return refused
         if (act := self.acts.get(route.act)) is not None:
@@ -83,11 +83,13 @@ class Supervisor:
         except FormatError as exc:
             return refusal(HTTPStatus.BAD_REQUEST, exc.message)
 
-    async def _check_node(self, request: Request) -> Response | None:
+    async def _check_node(self, request: Request, caller: Caller) -> Response | None:
         try:
             name = node_name(request.headers)
         except FormatError as exc:
             return refusal(HTTPStatus.BAD_REQUEST, exc.message)
+        if not caller.may_be(name):
+            return refusal(HTTPStatus.FORBIDDEN, "a node asks for another node's certificates")
         return await self.passwords.check(name, request.headers.get(PASSWORD_HEADER, ""))
 
 

@@ -208,6 +208,17 @@ def test_a_node_s_certificate_does_not_open_what_is_for_servers(tmp_path: Path) 
     assert found[0] == 403
 
 
+@pytest.mark.parametrize(("name", "status"), [("node-1", 200), ("node-2", 403)])
+def test_a_node_that_was_taken_over_is_no_other_node(tmp_path: Path, name: str, status: int) -> None:
+    def work(site: Site) -> int:
+        headers = NODE | {"rke2-Node-Name": name}
+        path = "/v1-rke2/client-kubelet.crt"
+        shown = site.node_certificate("node-1")
+        return ask(site, path, headers, method="POST", body=csr(), certificate=shown)[0]
+
+    assert with_site(tmp_path, work)[1] == status
+
+
 def test_a_certificate_of_another_authority_gets_no_connection(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
