@@ -48,15 +48,15 @@ class Trust:
     `keys`: one of them has to have signed; of a `policy`, those that it knows, and it says how many.
     """
 
-    kind: Literal["key", "policy", "insecure"]
+    kind: Literal["key", "policy", "insecure", "server"]
     path: Path | None = None
     keys: "tuple[PublicKey, ...]" = ()
     policy: "Policy | None" = None
 
     @property
     def insecure(self) -> bool:
-        """True when no signature is asked for."""
-        return self.kind == "insecure"
+        """True when no signature is asked for: somebody said so, or the cluster's own server gave the bundle."""
+        return self.kind in ("insecure", "server")
 
     def check(self, index_bytes: bytes, signatures: Mapping[str, bytes], *, where: object) -> Decision:
         """Decides on the index's unparsed bytes and the signature files beside it (name -> bounded content).

@@ -24,14 +24,19 @@ class AdmittedArchive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """By whose word the bundle was let in: `trust` is key, policy or insecure; `signers` are ids of keys, `policy` the
-    digest of the policy; `overruled`: an administrator insisted.
+    """By whose word the bundle was let in: `trust` is key, policy, insecure or server; `signers` are ids of keys,
+    `policy` the digest of the policy; `overruled`: an administrator insisted.
     """
 
     trust: str
     signers: list[Digest] = []
     policy: Digest | None = None
     overruled: bool = False
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether no signature was asked for: an administrator said so, or it came from the cluster's server."""
+        return self.trust in ("insecure", "server")
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,6 +23,7 @@ from runtime.commands.audit import audit
 from runtime.commands.environment import environment
 from runtime.commands.policy import policy as policy_group
 from runtime.commands.prove import prove
+from runtime.commands.pull import pull
 from runtime.commands.reset import reset
 from runtime.commands.server import server
 from runtime.commands.status import status
@@ -50,7 +51,7 @@ def cli() -> None:
     """
 
 
-for _verb in (server, agent, status, environment, reset, prove, policy_group, audit, watch):
+for _verb in (server, agent, status, environment, reset, pull, prove, policy_group, audit, watch):
     cli.add_command(_verb)
 
 

@@ -57,6 +57,7 @@ async def call(
     timeout: float | None = 60.0,
     check: bool = True,
     what: str = "",
+    heard: Callable[[str], None] | None = None,
 ) -> Output:
     """Runs a program to its end, in a process group of its own.
 
@@ -67,6 +68,7 @@ async def call(
             input ends.
         timeout: seconds; its group is killed then, and when the caller is cancelled.
         check: any exit code but 0 is an error.
+        heard: gets each line of its error output as it comes.
         what: names the work in errors.
 
     Raises:
@@ -77,7 +79,7 @@ async def call(
     process, feeding = await _begin(words, env, what, feed)
     try:
         async with asyncio.timeout(timeout):
-            stdout, stderr = await _talk(process, feeding)
+            stdout, stderr = await _talk(process, feeding, heard)
             await process.wait()
     except TimeoutError:
         hint = f"run it by hand: {shlex.join(words)}"
@@ -138,9 +140,11 @@ async def _spawn(words: list[str], env: Mapping[str, str], what: str, source: in
         raise SealiftError(f"{words[0]} cannot be started: {exc.strerror}", where=what) from exc
 
 
-async def _talk(process: asyncio.subprocess.Process, feed: Awaitable[None] | None) -> tuple[bytes, bytes]:
+async def _talk(
+    process: asyncio.subprocess.Process, feed: Awaitable[None] | None, heard: Callable[[str], None] | None
+) -> tuple[bytes, bytes]:
     assert process.stdout is not None and process.stderr is not None
-    out, err, _ = await asyncio.gather(_drain(process.stdout), _drain(process.stderr), feed or _nothing())
+    out, err, _ = await asyncio.gather(_drain(process.stdout), _drain(process.stderr, heard), feed or _nothing())
     return out, err
 
 
@@ -148,13 +152,18 @@ async def _nothing() -> None:
     return
 
 
-async def _drain(stream: asyncio.StreamReader) -> bytes:
+async def _drain(stream: asyncio.StreamReader, heard: Callable[[str], None] | None = None) -> bytes:
     """All of the stream; what is above the bound is read and dropped, so that the program never waits for us."""
-    kept, size = [], 0
+    kept, size, line = [], 0, b""
     while data := await stream.read(1 << 16):
         if size < MAX_OUTPUT:
             kept.append(data)
             size += len(data)
+        if heard is not None:
+            *lines, line = (line + data).split(b"\n")
+            line = line[-_TAIL:]
+            for each in lines:
+                heard(each.decode("utf-8", "replace"))
     return b"".join(kept)[:MAX_OUTPUT]
 
 

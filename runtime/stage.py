@@ -58,6 +58,7 @@ def stage(
     progress: Progress,
     say: Say,
     gate: Gate | None = None,
+    take: bool = False,
 ) -> StageReport:
     """Admits the bundle at `source` (folder or `.sealift` file) to the node.
 
@@ -69,6 +70,7 @@ def stage(
         now: seconds since the epoch, for the expiry of bundles whose signature counts.
         progress: told of bytes checked.
         say: takes one line of talk at a time.
+        take: the source is a folder of ours beside the kept bundles: checked where it lies, then renamed, not copied.
         gate: of the command line, with the same trust: the node's own memory decides too, and every decision is logged.
 
     Raises TrustError; FormatError for damage and for other platforms; SealiftError for another bundle of this name,
@@ -85,7 +87,7 @@ def stage(
         before = admitted.read(layout.admitted)
         _refuse_other_filesystem(layout)
         kept = layout.bundles / offer.name
-        keeper = _Keeper(layout, gate, platform, progress, say)
+        keeper = _Keeper(layout, gate, platform, progress, say, take)
         copied = keeper.keep(offer, kept)
         decided = gate.admit(offer.index, offer.decision, before)
         record = admitted.describe(offer.index, bundle=offer.name, digest=offer.digest, decided=decided)
@@ -111,6 +113,7 @@ class _Keeper:
     platform: Platform
     progress: Progress
     say: Say
+    take: bool
 
     def keep(self, offer: Offer, kept: Path) -> bool:
         """Returns whether bytes were copied; what is kept already is checked again, and replaced when damaged."""
@@ -126,7 +129,10 @@ class _Keeper:
                 )
             if self._holds(offer, kept):
                 return False
-        self._copy(offer, kept)
+        if self.take:
+            self._take(offer, kept)
+        else:
+            self._copy(offer, kept)
         return True
 
     def _kept_offer(self, kept: Path) -> Offer | None:
@@ -160,6 +166,12 @@ class _Keeper:
             with contextlib.suppress(SealiftError):
                 remove(staging)  # what failed on a full disk must not keep it full
             raise
+
+    def _take(self, offer: Offer, kept: Path) -> None:
+        if self._verify(offer.source).index_digest != offer.digest:
+            raise FormatError("the bundle changed while it was read", where=offer.source)
+        _settle(offer.source)
+        replace_folder(offer.source, kept)
 
     def _verify(self, path: Path, stage_to: Path | None = None) -> BundleReport:
         gate = self.gate

@@ -17,6 +17,7 @@ from runtime import admitted
 from runtime.admission import finish_alone
 from runtime.daemon.actions import (
     balance,
+    bundle,
     cluster,
     content,
     controlplane,
@@ -36,10 +37,12 @@ from runtime.daemon.context import Node
 from runtime.daemon.journal import Journal, new_journal, only_daemon, stage_records, write_journal
 from runtime.daemon.runner import Control, Runner, Work
 from runtime.daemon.table import Table, table_for
+from runtime.layout import NodeLayout
 
 WORKS: Final[Mapping[str, Callable[[Node, Control], Awaitable[str]]]] = {
     "content": content.unpack_content,
     "balancer": balance.balance,
+    "bundle": bundle.have_bundle,
     "join": join.join,
     "files": content.write_files,
     "supervisor": supervise.supervise,
@@ -82,6 +85,8 @@ class _Scribe:
                 self.node.say(f"[{now:7.2f}] {stage} ended: {error}")
             case Told(stage=stage, detail=detail) if stage == "content":
                 self.node.say(detail)
+        if isinstance(event, Ended) and event.stage == "bundle" and event.error is None:
+            self.journal = msgspec.structs.replace(self.journal, bundle=bundle_name(self.node.layout))
         stages = stage_records(self.table, state, self.node.began)
         stop = state.stop.reason if state.stop else ""
         problems = dict(self.node.found.problems)
@@ -104,11 +109,10 @@ def serve(node: Node, *, version: str) -> tuple[int, str]:
     table = table_for(node.config.role)
     with only_daemon(node.layout):
         finish_alone(node.layout, node.say)
-        record = admitted.read(node.layout.admitted)
         journal = new_journal(
             pid=os.getpid(),
             version=version,
-            bundle=record.bundle if record else "",
+            bundle=bundle_name(node.layout),
             role=node.config.role,
             node=node.config.node_name,
             began=node.began,
@@ -118,6 +122,12 @@ def serve(node: Node, *, version: str) -> tuple[int, str]:
         works: dict[str, Work] = {name: functools.partial(WORKS[name], node) for name in table.names}
         runner = Runner(table, works, clock=node.clock, observe=scribe.see)
         return asyncio.run(_run(runner, node))
+
+
+def bundle_name(layout: NodeLayout) -> str:
+    """The admitted bundle's; empty while there is none."""
+    record = admitted.read(layout.admitted)
+    return record.bundle if record else ""
 
 
 async def _run(runner: Runner, node: Node) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from bundles.platform import from_machine
 from runtime import host
 from runtime.daemon.context import Node
 from runtime.daemon.server import clock_from
+from runtime.folders import ensure_folder
 from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
 from runtime.nodeconf.model import Role
 from runtime.nodeconf.parse import parse
@@ -42,13 +43,15 @@ def make_node(
     """
     settings = merge(read_settings(config or DEFAULT_CONFIG, required=config is not None), from_flags(flags))
     layout = NodeLayout.at(data_dir or _data_dir(settings))
-    if not layout.data.is_dir():
-        raise MissingError("no such data directory", where=layout.data, hint="stage a bundle first")
     facts = host.look(os.environ, SSL_FOLDERS)
     paths = NodePaths(data=layout.data)
     parsed = parse(settings, role=role, paths=paths, machine=facts.machine, where=config or DEFAULT_CONFIG)
     for warning in parsed.warnings:
         say(f"warning: {warning}")
+    if not layout.data.is_dir():
+        if parsed.config.server_url is None:
+            raise MissingError("no such data directory", where=layout.data, hint="stage a bundle first")
+        ensure_folder(layout.data)  # its bundle comes from the server
     machine = os.uname()
     return Node(
         configured=parsed.config,

@@ -65,15 +65,22 @@ _POLITE: Final = Pause(first=2.0, most=60.0)
 
 STAGES: Final = (
     Stage(
-        name="content",
-        text="unpacks the runtime image: programs, charts, the `bin` link",
-        failure=OnFailure.STOP,
-    ),
-    Stage(
         name="balancer",
         text="listens on loopback for this machine's programs, and passes them on to servers that live",
         kind=Kind.SERVICE,
         roles=AGENT,
+    ),
+    Stage(
+        name="bundle",
+        text="fetches the bundle of the server that is joined, where none is staged",
+        needs=("balancer",),
+        pause=_POLITE,
+    ),
+    Stage(
+        name="content",
+        text="unpacks the runtime image: programs, charts, the `bin` link",
+        needs=("bundle",),
+        failure=OnFailure.STOP,
     ),
     Stage(
         name="join",
@@ -84,7 +91,7 @@ STAGES: Final = (
     Stage(
         name="files",
         text="writes certificates, kubeconfigs and the configuration of containerd, crictl, the kubelet and etcd",
-        needs=("join",),
+        needs=("bundle", "join"),
         failure=OnFailure.STOP,
     ),
     Stage(
@@ -101,6 +108,7 @@ STAGES: Final = (
     Stage(
         name="archives",
         text="compares the archives in agent/images with what was admitted",
+        needs=("bundle",),
     ),
     Stage(
         name="containerd",

@@ -27,12 +27,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What the command line says about trust; `override` is the administrator's reason to insist."""
+    """What the command line says about trust; `override` is the administrator's reason to insist.
+
+    `server`: where no policy is in force, the word of the cluster's server counts, which the join token pins.
+    """
 
     key: Path | None = None
     policy: Path | None = None
     insecure: bool = False
     override: str | None = None
+    server: bool = False
 
     @property
     def silent(self) -> bool:
@@ -168,6 +172,8 @@ def open_gate(layout: NodeLayout, asked: Asked, *, event: str, now: int, say: Sa
         hint = "leave the flag out; replace the policy with `sealift-node policy update`"
         name = f"{standing.policy.name} {standing.policy.sequence}"
         raise TrustError(f"the policy {name} is in force here, and decides alone", where=places.current, hint=hint)
+    elif asked.server and asked.silent:
+        trust = Trust(kind="server")
     else:
         trust = require(key=asked.key, policy=asked.policy, insecure=asked.insecure)
     found = memory.read(places.memory)

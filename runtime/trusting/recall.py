@@ -19,7 +19,7 @@ def recall(layout: NodeLayout, record: Admitted) -> None:
     The decision is in the audit log already. With the node's lock held. Raises FormatError when the kept bundle is
     another.
     """
-    if record.decided is None or record.decided.trust == "insecure":
+    if record.decided is None or record.decided.unsigned:
         return
     with open_source(layout.bundles / record.bundle) as source:
         data, _ = source.envelope()

@@ -50,6 +50,8 @@ def check_standing(layout: NodeLayout, *, now: int, say: Say) -> None:
         return
     if record.decided is not None and record.decided.trust == "insecure":
         say("warning: this node runs a bundle that nobody's signature was asked for")
+    if record.decided is not None and record.decided.trust == "server":
+        say("warning: this node runs the bundle that its server gave it; nobody's signature was asked for")
     places = TrustPlaces.of(layout)
     standing = policies.installed(places)
     with open_source(layout.bundles / record.bundle) as source:

@@ -204,7 +204,9 @@ def test_a_stop_ends_the_kubelet_before_containerd() -> None:
 def test_the_control_plane_starts_in_the_order_of_what_it_talks_to() -> None:
     world = World(SERVER)
     world.send(Begin(0.0))
-    assert set(world.running) == {"content", "join", "kernel", "archives"}
+    assert set(world.running) == {"bundle", "join", "kernel"}
+    world.end("bundle")
+    assert {"content", "archives"} <= set(world.running)
     world.end("join")
     world.end("files")
     assert {"manifests"} <= set(world.running) and "containerd" not in world.running
@@ -264,8 +266,9 @@ def test_the_page_has_the_table_of_the_code() -> None:
 
 def test_an_agent_has_no_control_plane() -> None:
     assert set(table_for("agent").names) == {
-        "content",
         "balancer",
+        "bundle",
+        "content",
         "join",
         "files",
         "kernel",
@@ -279,5 +282,5 @@ def test_an_agent_has_no_control_plane() -> None:
         "ready",
         "housekeeping",
     }
-    assert table_for("agent")["files"].needs == ("join",)
+    assert table_for("agent")["files"].needs == ("bundle", "join")
     assert table_for("server")["join"].needs == ()
