@@ -30,6 +30,8 @@ VERBS: Final = {
     "diff": "Compare two bundles: images, charts, and the bytes to carry.",
     "why": "Say why a component, image or module is in a recipe's bundle.",
     "pack": "Make one file of a bundle, for transport.",
+    "push": "Put a bundle, and its images, into a registry.",
+    "pull": "Get a bundle out of a registry.",
     "schema": "Print the JSON schema of recipes.",
     "store": "Show the store of built things, or clean it.",
     "doctor": "Name what this machine lacks to build a recipe.",

@@ -78,6 +78,35 @@ def chosen_store(store_root: Path | None) -> Path:
     return store_root.absolute() if store_root else default_root(os.environ)
 
 
+def registry_flags(function: F) -> F:
+    """`--ca`, `--plain-http/--tls`, `--limit-rate`: how registries are reached."""
+    for option in (
+        click.option("--limit-rate", metavar="RATE", help="At most so many bytes a second: 500k, 40M."),
+        click.option(
+            "--plain-http/--tls",
+            "plain",
+            default=None,
+            help="Speak plain http, or TLS.  [default: TLS, and http to this machine itself]",
+        ),
+        click.option(
+            "--ca", type=PATH, metavar="FILE", multiple=True, help="Trust these CA certificates too.  [repeatable]"
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def mirror_option(function: F) -> F:
+    """`--mirror`."""
+    return click.option(
+        "--mirror",
+        "mirrors",
+        metavar="REGISTRY=HOST[/PREFIX]",
+        multiple=True,
+        help="Ask this host first for what lies in a registry (docker.io=mirror.site/hub).  [repeatable]",
+    )(function)
+
+
 def byte_progress(mode: str) -> Progress:
     """The printer for work that is counted in bytes, on stderr."""
     return make_progress(mode, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice

@@ -1,0 +1,58 @@
+"""`sealift pull`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from builder import options
+
+
+@click.command("pull")
+@click.argument("place", metavar="REGISTRY/REPOSITORY:TAG[@DIGEST]")
+@click.option(
+    "--output", type=options.FOLDER, metavar="DIR", required=True, help="Where the bundle's own folder is made."
+)
+@options.registry_flags
+@options.mirror_option
+@options.progress_mode
+@options.json_flag
+@options.common
+def command(
+    place: str,
+    output: Path,
+    ca: tuple[Path, ...],
+    plain: bool | None,
+    limit_rate: str | None,
+    mirrors: tuple[str, ...],
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Get a bundle out of a registry, byte for byte as it was pushed; the last line of stdout is its folder.
+
+    Every byte is checked against its digest, but nothing is trusted: `sealift verify` decides that. Interrupted, the
+    same command goes on where it was.
+    """
+    from builder.registry import open_registry
+    from bundles.errors import UsageError
+    from bundles.registry.place import parse_place
+    from bundles.registry.pull import pull_bundle
+    from bundles.talk import human_bytes
+
+    source = parse_place(place)
+    if not source.reference:
+        raise UsageError("which tag or digest?", got=place, want="REGISTRY/REPOSITORY:TAG")
+    registry = open_registry(os.environ, ca=ca, plain=plain, mirrors=mirrors, limit_rate=limit_rate)
+    try:
+        pulled = pull_bundle(registry, source, output.absolute(), options.byte_progress(progress))
+    finally:
+        registry.close()
+    if as_json:
+        said = {"bundle": str(pulled.folder), "digest": str(pulled.digest), "bytes": pulled.size}
+        click.echo(json.dumps(said | {"signatures": list(pulled.signatures), "was_there": pulled.was_there}))
+        return
+    was = "was there already" if pulled.was_there else f"{human_bytes(pulled.size)} fetched"
+    print(f"{pulled.digest}: {was}; sealift verify says whether to trust it", file=sys.stderr)
+    click.echo(pulled.folder)
