@@ -29,9 +29,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 ExecStart=/usr/local/bin/sealift-node watch {inbox} --data-dir {data}
-# A copy that is still running is looked at again.
+# A copy that is still running (exit code 75) is looked at again.
 Restart=on-failure
-RestartForceExitStatus=75
 RestartSec=10
 PrivateNetwork=yes
 NoNewPrivileges=yes
