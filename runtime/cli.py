@@ -20,7 +20,9 @@ from bundles.talk import Progress, error_json, error_text, exit_code, make_progr
 from runtime import options
 from runtime.commands.agent import agent
 from runtime.commands.audit import audit
+from runtime.commands.certificate import certificate
 from runtime.commands.environment import environment
+from runtime.commands.etcd import etcd_member, etcd_snapshot
 from runtime.commands.policy import policy as policy_group
 from runtime.commands.prove import prove
 from runtime.commands.pull import pull
@@ -51,7 +53,21 @@ def cli() -> None:
     """
 
 
-for _verb in (server, agent, status, environment, reset, pull, prove, policy_group, audit, watch):
+for _verb in (
+    server,
+    agent,
+    status,
+    environment,
+    etcd_snapshot,
+    etcd_member,
+    certificate,
+    reset,
+    pull,
+    prove,
+    policy_group,
+    audit,
+    watch,
+):
     cli.add_command(_verb)
 
 

@@ -77,6 +77,8 @@ PURE = {
     "runtime.kubeconfig",
     "runtime.nodeconf.keys",
     "runtime.nodeconf.model",
+    "runtime.etcd.learners",
+    "runtime.etcd.schedule",
     "runtime.nodeconf.parse",
     "runtime.nodeconf.settings",
     "runtime.nodepaths",

@@ -28,6 +28,7 @@ class Membership:
         cluster: NAME=URL of all members, with commas.
         state: `new`, or `existing` for one that joins.
         token: what tells a cluster that was reset from what it was before; empty: etcd's own default.
+        force: for one start, this member is the only one, whatever its data says.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Membership:
     cluster: str
     state: str = "new"
     token: str = ""
+    force: bool = False
 
     def options(self) -> dict[str, str]:
         """As etcd's configuration has it."""
@@ -75,6 +77,7 @@ def etcd_config(node: NodeConfig, membership: Membership) -> str:
         "listen-peer-urls": _urls(both, PEER_PORT),
         "advertise-client-urls": _urls(tuple(map(str, node.node_ips)), CLIENT_PORT),
         **membership.options(),
+        **({"force-new-cluster": True} if membership.force else {}),
         "election-timeout": 5000,  # milliseconds, ten times the heartbeat: for slow disks
         "heartbeat-interval": 500,
         "snapshot-count": 10000,

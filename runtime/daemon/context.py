@@ -1,5 +1,6 @@
 """What the stages share: the node's configuration, its programs, and what earlier stages found."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,10 @@ _PRIVATE = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATC
 
 @dataclass(slots=True)
 class Found:
-    """What stages give to later ones. `config`: with what the cluster has decided, on machines that join one."""
+    """What stages give to later ones.
+
+    `config`: with what the cluster has decided, on machines that join one. `wake` starts the running kubelet again.
+    """
 
     config: NodeConfig | None = None
     signers: Signers | None = None
@@ -32,7 +36,9 @@ class Found:
     bin: Path | None = None
     archives: Sorting | None = None
     images: Images | None = None
+    wake: asyncio.Event | None = None
     membership: Membership | None = None
+    left: bool = False  # this server has etcd's data, and its cluster knows it no more
     problems: dict[str, str] = field(default_factory=dict)
 
 

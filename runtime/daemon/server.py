@@ -18,6 +18,7 @@ from runtime.admission import finish_alone
 from runtime.daemon.actions import (
     balance,
     bundle,
+    claim,
     cluster,
     content,
     controlplane,
@@ -30,6 +31,7 @@ from runtime.daemon.actions import (
     members,
     programs,
     sandboxes,
+    snapshots,
     supervise,
 )
 from runtime.daemon.advance import Ended, Event, State, Told, Up
@@ -55,12 +57,14 @@ WORKS: Final[Mapping[str, Callable[[Node, Control], Awaitable[str]]]] = {
     "kubelet": programs.run_kubelet,
     "etcd": etcd.run_etcd,
     "members": members.keep_members,
+    "snapshots": snapshots.take_snapshots,
     "kube-apiserver": controlplane.kube_apiserver,
     "kube-scheduler": controlplane.kube_scheduler,
     "kube-controller-manager": controlplane.kube_controller_manager,
     "helm-controller": controlplane.helm_controller,
     "sandboxes": sandboxes.remove_stale,
     "node": cluster.label_node,
+    "name": claim.claim_name,
     "deploy": deploy.deploy,
     "announce": cluster.announce,
     "ready": cluster.wait_ready,

@@ -150,6 +150,13 @@ STAGES: Final = (
         roles=SERVER,
     ),
     Stage(
+        name="snapshots",
+        text="writes etcd's database to server/db/snapshots at its times",
+        needs=("etcd",),
+        kind=Kind.SERVICE,
+        roles=SERVER,
+    ),
+    Stage(
         name="kube-apiserver",
         text="writes its static pod; up when it is ready",
         needs=("etcd",),
@@ -185,6 +192,13 @@ STAGES: Final = (
         name="node",
         text="labels the Node with its roles",
         needs=("kubelet", "kube-apiserver"),
+        roles=SERVER,
+    ),
+    Stage(
+        name="name",
+        text="keeps in the cluster what proves this machine's name, so that no other machine can take it",
+        needs=("kube-apiserver",),
+        pause=_POLITE,
         roles=SERVER,
     ),
     Stage(

@@ -71,6 +71,11 @@ class Database:
                 raise self._wrong("too many entries")
         return found
 
+    def each(self, bucket: int) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values of a bucket of any size, in order."""
+        for key, offset, size in self._entries(self._root(bucket), wanted=0):
+            yield key, self._read(offset, size)
+
     def empty(self, bucket: int) -> None:
         """Takes all entries out of a bucket: its first page becomes a leaf of none; other pages are nobody's then."""
         place = self._root(bucket)

@@ -77,6 +77,20 @@ class Gateway:
         """Takes a member out of the cluster, for ever."""
         await self.call("cluster/member/remove", {"ID": member})
 
+    async def get(self, key: str) -> bytes | None:
+        """The value of one key, None when there is none."""
+        document = await self.call("kv/range", {"key": base64.b64encode(key.encode()).decode()})
+        try:
+            found = document.get("kvs", [])
+            return base64.b64decode(found[0]["value"], validate=True) if found else None
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise FormatError("not a key of etcd", where=self.url, got=repr(document)[:200]) from exc
+
+    async def put(self, key: str, value: bytes) -> None:
+        """Writes one key."""
+        texts = [base64.b64encode(data).decode() for data in (key.encode(), value)]
+        await self.call("kv/put", dict(zip(("key", "value"), texts, strict=True)))
+
     async def snapshot(self, write: Callable[[bytes], object]) -> int:
         """Passes the whole database to `write`, in pieces, and its sha256 as last 32 bytes; returns the size of both.
 
@@ -131,7 +145,8 @@ def _stream(url: str, identity: Identity, write: Callable[[bytes], object]) -> i
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
     try:
         connection.request("POST", "/v3/maintenance/snapshot", body=b"{}", headers=_JSON)
-        return _pieces(connection.getresponse(), write)
+        with connection.getresponse() as response:
+            return _pieces(response, write)
     except (OSError, http.client.HTTPException) as exc:
         raise SealiftError(f"etcd's snapshot broke off: {exc}", where=url) from exc
     finally:

@@ -20,6 +20,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str
     state: str
     token: str = ""
+    force: bool = False
 
 
 def read_membership(paths: NodePaths) -> Membership | None:
@@ -29,27 +30,42 @@ def read_membership(paths: NodePaths) -> Membership | None:
         return None
     found = jsontext.decode(data, _Document, where=paths.etcd_membership)
     return Membership(
-        name=found.name, peer_url=found.peer_url, cluster=found.cluster, state=found.state, token=found.token
+        name=found.name,
+        peer_url=found.peer_url,
+        cluster=found.cluster,
+        state=found.state,
+        token=found.token,
+        force=found.force,
     )
 
 
 def write_membership(paths: NodePaths, membership: Membership) -> None:
     """Keeps it; the folder must exist."""
+    settle(paths.etcd_membership, encoded_membership(membership))
+
+
+def encoded_membership(membership: Membership) -> bytes:
+    """The file."""
     document = _Document(
         name=membership.name,
         peer_url=membership.peer_url,
         cluster=membership.cluster,
         state=membership.state,
         token=membership.token,
+        force=membership.force,
     )
-    settle(paths.etcd_membership, jsontext.encode_canonical(document))
+    return jsontext.encode_canonical(document)
 
 
 def ensure_member_name(node: NodeConfig, entropy: Entropy) -> str:
-    """The name this server has, or will have, in etcd: made once."""
+    """The name this server has, or will have, in etcd: made once, and anew for a node that is called otherwise before
+    it was anybody's.
+    """
     found = read_file(node.paths.etcd_name)
-    if found and found.strip():
-        return found.decode().strip()
+    if found and (kept := found.decode().strip()):
+        decided = has_data(node.paths) or node.paths.etcd_membership.exists()
+        if decided or kept.rpartition("-")[0] == node.node_name:
+            return kept
     name = member_name(node.node_name, entropy.octets(_NAME_OCTETS))
     settle(node.paths.etcd_name, name.encode())
     return name

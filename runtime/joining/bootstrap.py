@@ -8,17 +8,19 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bundles.errors import FormatError, Problem, ProblemsError, SealiftError, TrustError
+from bundles.errors import FormatError, MissingError, Problem, ProblemsError, SealiftError, TrustError
+from bundles.files import os_errors
 from runtime.joining.clusterdoc import cluster_document
 from runtime.nodeconf.model import NodeConfig
 from runtime.nodefiles import PUBLIC_FILE, SECRET_FILE, read_file, settle
 from runtime.nodepaths import NodePaths
 from runtime.pki.certificates import read_chain, read_key
 from runtime.pki.ensure import secret_folder
-from runtime.supervisor.token import AGENT_USER, SERVER_USER
+from runtime.supervisor.token import AGENT_USER, SERVER_USER, JoinToken, authority_hash
 
 # k3s' name -> file below DATA/server.
 FILES: Final = {
@@ -38,6 +40,7 @@ FILES: Final = {
     "EncryptionHash": "cred/encryption-state.json",
 }
 _PASSWD: Final = "PasswdFile"
+_ROTATED: Final = ("ServiceKey", "EncryptionConfig", "EncryptionHash")
 _MAX_CONTENT: Final = 1 << 20  # bytes of one file
 # Field of the cluster's document -> the setting that decides it.
 SHARED: Final = {
@@ -94,21 +97,53 @@ def read_bootstrap(document: object, *, where: object) -> Inheritance:
     return Inheritance(contents=contents, server_secret=secrets[SERVER_USER], agent_secret=secrets[AGENT_USER])
 
 
-def take_over(paths: NodePaths, inheritance: Inheritance) -> int:
+def take_over(paths: NodePaths, inheritance: Inheritance, *, now: int | None = None) -> int:
     """Writes the files that are not there yet; returns how many.
 
-    Raises TrustError, before anything is written, when one is there and is not the cluster's.
+    With `now` (Unix seconds, at a restore) keys that rotate are those of `inheritance` afterwards, and the others are
+    kept as FILE.NOW. Raises TrustError, before anything is written, when one is there and is not the cluster's.
     """
     targets = {paths.server / path: name for name, path in FILES.items() if name != _PASSWD}
     for target, name in targets.items():
         found = read_file(target)
-        if found is not None and found != inheritance.contents[name]:
+        if found is not None and found != inheritance.contents[name] and (now is None or name not in _ROTATED):
             hint = "this machine has been a server of another cluster: sealift-node reset removes that"
             raise TrustError(f"not the {name} of the cluster to join", where=target, hint=hint)
     for folder in (paths.server, paths.tls, paths.tls / "etcd", paths.cred):
         secret_folder(folder)
+    for target in targets:
+        found = read_file(target)
+        if found is not None and found != inheritance.contents[targets[target]]:
+            settle(target.with_name(f"{target.name}.{now}"), found, SECRET_FILE)
     keys_first = sorted(targets, key=lambda path: path.suffix == ".crt")
     return sum(settle(target, inheritance.contents[targets[target]], _mode(target)) for target in keys_first)
+
+
+def keep_agent_secret(node: NodeConfig, inheritance: Inheritance) -> None:
+    """What agents join with, where the cluster has a secret of its own for them and this machine's settings none."""
+    if inheritance.agent_secret == inheritance.server_secret or node.agent_token is not None:
+        return
+    pinned = authority_hash(inheritance.contents["ServerCA"])
+    text = JoinToken(authority=pinned, user=AGENT_USER, secret=inheritance.agent_secret).text
+    secret_folder(node.paths.server)
+    settle(node.paths.agent_token, f"{text}\n".encode(), SECRET_FILE)
+
+
+def shared_document(paths: NodePaths) -> dict[str, Any]:
+    """What this server shares: content in base64, and when each file was written (RFC 3339).
+
+    Raises MissingError for a file that is not there.
+    """
+    found = {}
+    for name, path in FILES.items():
+        file = paths.server / path
+        content = read_file(file)
+        if content is None:
+            raise MissingError("a file of the cluster is missing", where=file)
+        with os_errors(file):
+            written = datetime.fromtimestamp(int(file.stat().st_mtime), UTC).isoformat().replace("+00:00", "Z")
+        found[name] = {"Timestamp": written, "Content": base64.b64encode(content).decode()}
+    return found
 
 
 def _mode(path: Path) -> int:

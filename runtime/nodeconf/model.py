@@ -54,6 +54,19 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshots:
+    """Snapshots of etcd: `schedule` in cron's words, `retention` the newest that are kept (0: all), `name` how theirs
+    begin, `folder` None: RKE2's own.
+    """
+
+    enabled: bool = True
+    schedule: str = "0 */12 * * *"
+    retention: int = 5
+    name: str = "etcd-snapshot"
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NodeConfig:
     """One node.
 
@@ -85,6 +98,7 @@ class NodeConfig:
         snapshotter: containerd's.
         resolv_conf: the file that pods with the node's DNS get.
         protect_kernel_defaults: the kubelet fails instead of changing sysctls.
+        snapshots: of etcd, on servers.
         debug: programs talk more.
     """
 
@@ -115,6 +129,7 @@ class NodeConfig:
     snapshotter: str = SNAPSHOTTER
     resolv_conf: Path = RESOLV_CONF
     protect_kernel_defaults: bool = False
+    snapshots: Snapshots = Snapshots()
     debug: bool = False
 
     @property

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from bundles.errors import FormatError, Problem, ProblemsError
 from bundles.reference import Reference
+from runtime.etcd.schedule import parse_schedule
 from runtime.nodeconf.keys import IMAGE_KEYS, REFUSED, USED, WITHOUT_EFFECT
 from runtime.nodeconf.model import (
     CLUSTER_DOMAIN,
@@ -23,6 +24,7 @@ from runtime.nodeconf.model import (
     Network,
     NodeConfig,
     Role,
+    Snapshots,
     Taint,
     Token,
 )
@@ -36,6 +38,8 @@ _SAN: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[-A-Za-z0-9_.]{0,251}[A-Za-z0
 _TAINT: Final = re.compile(r"([^=:]+)(?:=([^:]*))?:(NoSchedule|PreferNoSchedule|NoExecute)")
 _NODE_LABEL: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_./]*=[-A-Za-z0-9_.]*")
 _QUANTITY: Final = re.compile(r"([a-z-]+)-(cpu|memory)=([0-9.]+(?:m|[kKMGT]i?)?)")
+_COUNT: Final = re.compile(r"[0-9]{1,6}")
+_SNAPSHOT: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,100}")
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _TRUE: Final = ("true", "True", "TRUE", "1", "t", "T")  # Go's strconv.ParseBool, as the flags are read
 _FALSE: Final = ("false", "False", "FALSE", "0", "f", "F")
@@ -178,6 +182,7 @@ def _config(reader: _Reader, role: Role, paths: NodePaths, machine: Machine) -> 
         snapshotter=reader.text("snapshotter", SNAPSHOTTER),
         resolv_conf=Path(reader.text("resolv-conf") or RESOLV_CONF),
         protect_kernel_defaults=reader.flag("protect-kernel-defaults"),
+        snapshots=_snapshots(reader),
         debug=reader.flag("debug"),
     )
 
@@ -272,6 +277,26 @@ def _quantities(reader: _Reader, key: str) -> dict[str, str]:
         else:
             reader.problem(key, f"{text!r} is not COMPONENT-cpu=QUANTITY or COMPONENT-memory=QUANTITY")
     return found
+
+
+def _snapshots(reader: _Reader) -> Snapshots:
+    plain = Snapshots()
+    schedule = reader.text("etcd-snapshot-schedule-cron", plain.schedule)
+    try:
+        parse_schedule(schedule)
+    except ValueError as exc:
+        reader.problem("etcd-snapshot-schedule-cron", str(exc))
+    retention = reader.matching("etcd-snapshot-retention", _COUNT, str(plain.retention), "a number")
+    folder = reader.text("etcd-snapshot-dir")
+    if folder and not folder.startswith("/"):
+        reader.problem("etcd-snapshot-dir", f"{folder!r} is not an absolute path")
+    return Snapshots(
+        enabled=not reader.flag("etcd-disable-snapshots"),
+        schedule=schedule,
+        retention=int(retention) if _COUNT.fullmatch(retention) else plain.retention,
+        name=reader.matching("etcd-snapshot-name", _SNAPSHOT, plain.name, "letters, digits, '-', '.' and '_'"),
+        folder=Path(folder) if folder else None,
+    )
 
 
 def _san(text: str) -> str:

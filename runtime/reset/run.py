@@ -61,8 +61,8 @@ async def reset(
     report = Report()
     with only_daemon(layout):
         found = tasks.read_tasks(paths.state)
-        report.done["programs"] = await asyncio.to_thread(_end_programs, layout, report)
-        report.done["pod processes"] = await asyncio.to_thread(_end_pods, layout, found, report)
+        report.done["programs"] = await asyncio.to_thread(end_programs, layout, report)
+        report.done["pod processes"] = await asyncio.to_thread(end_pods, layout, found, report)
         await _network(paths, environment, found, report)
         folders = (str(paths.state.parent), str(paths.kubelet_root))
         report.done["mounts"] = await mounts.unmount(environment, folders, _namespaces(found))
@@ -90,7 +90,8 @@ async def _stop_daemon(layout: NodeLayout, say: Callable[[str], None]) -> None:
     raise SealiftError("the daemon does not end", got=f"process {pid}", hint="look at its journal, then kill it")
 
 
-def _end_programs(layout: NodeLayout, report: Report) -> int:
+def end_programs(layout: NodeLayout, report: Report) -> int:
+    """Ends the kubelet and containerd of an earlier run; returns how many there were."""
     found = leftovers.of_node(leftovers.processes(), layout, PROGRAMS)
     for left in sorted(found, key=lambda process: PROGRAMS.index(process.program.name)):
         if not leftovers.end(left, signal.SIGTERM) and not leftovers.end(left, signal.SIGKILL):
@@ -98,7 +99,7 @@ def _end_programs(layout: NodeLayout, report: Report) -> int:
     return len(found)
 
 
-def _end_pods(layout: NodeLayout, found: Iterable[tasks.Task], report: Report) -> int:
+def end_pods(layout: NodeLayout, found: Iterable[tasks.Task], report: Report) -> int:
     """Shims and all below them; and containers whose shim is gone, by the pid that their task folder names."""
     shims = [process.pid for process in leftovers.of_node(leftovers.processes(), layout, SHIMS)]
     orphans = [task.pid for task in found if task.pid and tasks.runs_in(task.pid, task.id)]

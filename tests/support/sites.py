@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from bundles.platform import from_machine
 from bundles.talk import SilentProgress
 from bundles.trust import Trust
-from runtime.layout import DEFAULT_DATA_DIR
+from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
 from runtime.process import Child
 from runtime.prove.boot import CONFIG, host_layout, write_config
 from runtime.prove.cgroups import Group, hierarchies
@@ -49,6 +49,7 @@ class Joined:
     machine: Machine
     role: str
     number: int
+    again: Callable[[], Awaitable[Machine]]
     config: dict[str, str] = field(default_factory=dict)
     daemon: Child | None = None
 
@@ -65,6 +66,17 @@ class Joined:
         words = [self.role, "--data-dir", str(DEFAULT_DATA_DIR), "--config", str(CONFIG), *flags]
         argv = [sys.executable, "-P", "-c", NODE, *words]
         self.daemon = await self.machine.start(argv, log=self.log, env={"PATH": self.machine.env["PATH"]})
+
+    async def die(self) -> None:
+        """Every process ends at once, as when the power goes."""
+        await self.machine.stop()
+        self.machine.group.remove()  # a power cut leaves no control groups; a kubelet waits for what they held
+
+    async def revive(self) -> None:
+        """The machine with its disk; the daemon is started apart."""
+        self.machine.group.make()
+        self.machine = await self.again()
+        self.log.rename(self.log.with_suffix(f".{time.monotonic_ns()}"))
 
     async def stop(self) -> None:
         assert self.daemon is not None
@@ -111,7 +123,7 @@ class Joined:
 
 @asynccontextmanager
 async def plugged(
-    ledger: Ledger, folder: Path, switch: Switch, bundle: Path, number: int, role: str
+    ledger: Ledger, folder: Path, switch: Switch, bundle: Path, number: int, role: str, *, bare: bool = False
 ) -> AsyncIterator[Joined]:
     name = f"m{number}"
     group = Group(f"sealift-join-{os.getpid()}-{number}", HIERARCHIES)
@@ -121,6 +133,20 @@ async def plugged(
     home.mkdir()
     layout = host_layout(home)
     layout.data.mkdir(parents=True)
+    if not bare:
+        _stage(bundle, layout)
+
+    async def start() -> Machine:
+        return await start_machine(switch, group, name=name, port=Port(number), home=home, env=ENV, ipv6=False)
+
+    joined = Joined(await start(), role, number, start)
+    try:
+        yield joined
+    finally:
+        await joined.machine.stop()
+
+
+def _stage(bundle: Path, layout: NodeLayout) -> None:
     machine_facts = os.uname()
     stage(
         bundle,
@@ -131,19 +157,17 @@ async def plugged(
         progress=SilentProgress(),
         say=lambda line: None,
     )
-    machine = await start_machine(switch, group, name=name, port=Port(number), home=home, env=ENV, ipv6=False)
-    try:
-        yield Joined(machine, role, number)
-    finally:
-        await machine.stop()
 
 
 @asynccontextmanager
-async def site(ledger: Ledger, folder: Path, bundle: Path, *roles: str) -> AsyncIterator[list[Joined]]:
+async def site(
+    ledger: Ledger, folder: Path, bundle: Path, *roles: str, bare: Collection[int] = ()
+) -> AsyncIterator[list[Joined]]:
+    """Machines with these roles, numbered from 1; those in `bare` get no bundle."""
     async with AsyncExitStack() as stack:
         switch = await start_switch(folder / "switch.log", ENV, ipv6=False)
         stack.push_async_callback(switch.child.stop, 0.0)
         yield [
-            await stack.enter_async_context(plugged(ledger, folder, switch, bundle, number, role))
+            await stack.enter_async_context(plugged(ledger, folder, switch, bundle, number, role, bare=number in bare))
             for number, role in enumerate(roles, 1)
         ]

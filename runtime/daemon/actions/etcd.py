@@ -6,12 +6,13 @@ in the cluster while images are imported; the answer is kept on disk before etcd
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Final
 
 from bundles.errors import SealiftError
 from runtime.configs.etcd import Membership, etcd_config, peer_url
 from runtime.daemon.actions.controlplane import put
-from runtime.daemon.actions.inherit import application
+from runtime.daemon.actions.inherit import application, still_member
 from runtime.daemon.actions.sandboxes import pods_of
 from runtime.daemon.api import Identity, is_healthy
 from runtime.daemon.context import Node
@@ -38,19 +39,33 @@ async def run_etcd(node: Node, control: Control) -> str:
 
     Raises SealiftError for a name or an address that another member has, with the cluster's words.
     """
+    if node.found.left:
+        await _start_over(node)
     while True:
         membership = node.found.membership or await _join(node, control)
         spec = etcd_pod(node.config, node.images.etcd, membership)
         words = await put(node, spec)
         control.told(words)
         if await _serves(node, membership, control):
+            if membership.force:
+                await asyncio.to_thread(_forced, node, membership)
+                continue
             return words if membership.state == "new" else f"{words}, a member of {_count(membership)}"
         await _start_over(node)
 
 
+def _forced(node: Node, membership: Membership) -> None:
+    """A second start with this setting would throw out whoever has joined since."""
+    node.say("etcd: this server is the only member now; it starts once more, as an ordinary one")
+    plain = replace(membership, force=False)
+    settle(node.paths.etcd_config, etcd_config(node.config, plain).encode())
+    write_membership(node.paths, plain)
+    node.found.membership = plain
+
+
 async def _join(node: Node, control: Control) -> Membership:
     control.told("waits for the kubelet")
-    await until(lambda: is_healthy("http://127.0.0.1:10248/healthz", Identity()), every=_EVERY)
+    await _kubelet()
     paths = node.paths
     await asyncio.to_thread(secret_folder, paths.etcd)
     name = await asyncio.to_thread(ensure_member_name, node.config, SystemEntropy())
@@ -81,7 +96,7 @@ async def _serves(node: Node, membership: Membership, control: Control) -> bool:
             learning = True
             control.told("learns what the others know")
         if node.clock() >= doubt and vote is None:
-            if not await _is_member(node, membership):
+            if not await still_member(node, seconds=_DOUBT):
                 return False
             doubt = node.clock() + _DOUBT
         await asyncio.sleep(_EVERY)
@@ -98,25 +113,20 @@ async def _votes(node: Node) -> bool | None:
     return True if await is_healthy(f"{gateway.url}/health", gateway.identity) else None
 
 
-async def _is_member(node: Node, membership: Membership) -> bool:
-    """Asks a server of the cluster; without an answer, or without anybody to ask, it is taken for one."""
-    if node.config.server_url is None:
-        return True
-    try:
-        return await application(node, Applicant(name=membership.name, peer_url=membership.peer_url)).still()
-    except SealiftError:
-        return True
-
-
 async def _start_over(node: Node) -> None:
     """This server was removed from the cluster, which it is to join again, as its configuration says."""
     node.say("etcd: this server was removed from its cluster; its data goes aside, and it joins anew")
     await asyncio.to_thread(withdraw, node.paths.manifest(NAME))
+    await _kubelet()
     while await pods_of(node, NAME):
         await asyncio.sleep(1.0)
     aside = await asyncio.to_thread(set_aside, node.paths, int(time.time()))
     node.say(f"etcd: the data of before is in {aside}")
-    node.found.membership = None
+    node.found.membership, node.found.left = None, False
+
+
+async def _kubelet() -> None:
+    await until(lambda: is_healthy("http://127.0.0.1:10248/healthz", Identity()), every=_EVERY)
 
 
 def _count(membership: Membership) -> int:

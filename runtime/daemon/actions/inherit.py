@@ -4,21 +4,23 @@ A server that has etcd's data is of its cluster already: nobody is asked, so tha
 """
 
 import asyncio
+from typing import Final
 
 from bundles.errors import SealiftError, TrustError
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.entropy import SystemEntropy
 from runtime.etcd.members import Applicant
-from runtime.etcd.membership import has_data
-from runtime.joining.bootstrap import Inheritance, check_shared, read_bootstrap, take_over
+from runtime.etcd.membership import has_data, read_membership
+from runtime.joining.bootstrap import Inheritance, check_shared, keep_agent_secret, read_bootstrap, take_over
 from runtime.joining.members import Application
 from runtime.joining.servers import first_server
 from runtime.joining.supervisor import SupervisorClient
-from runtime.nodefiles import SECRET_FILE, settle
 from runtime.pki.ensure import secret_folder
-from runtime.supervisor.token import AGENT_USER, SERVER_USER, JoinToken, authority_hash
+from runtime.supervisor.token import SERVER_USER
 from runtime.tokens import configured, ensure_node_password
+
+_BRIEFLY: Final = 3.0  # seconds: all servers may be starting at once
 
 
 async def inherit(node: Node, control: Control) -> str:
@@ -30,15 +32,16 @@ async def inherit(node: Node, control: Control) -> str:
     if node.config.server_url is None:
         return "the first server"
     if await asyncio.to_thread(has_data, node.paths):
-        return "a member already"
+        node.found.left = not await still_member(node, seconds=_BRIEFLY)
+        return "no member any more: it will join anew" if node.found.left else "a member already"
     client = server_client(node)
     if client.token.authority is None:
         node.say("warning: the token has no hash (K10...): whoever answers at the server's address is believed")
     secret_folder(node.paths.agent)
-    authority = await client.trust()
+    await client.trust()
     check_shared(node.config, await client.document("config"), where=client.url)
     inheritance = read_bootstrap(await client.document("server-bootstrap"), where=client.url)
-    written = await asyncio.to_thread(_write, node, inheritance, authority)
+    written = await asyncio.to_thread(_write, node, inheritance)
     return f"{written} files of the cluster written"
 
 
@@ -55,16 +58,29 @@ def server_client(node: Node) -> SupervisorClient:
     return SupervisorClient(url=url, authority=node.paths.agent / "server-ca.crt", token=found)
 
 
+async def still_member(node: Node, *, seconds: float) -> bool:
+    """Asks a server of the cluster; without an answer in time, or without anybody to ask, it is taken for one.
+
+    A server that was removed, or whose cluster was restored from a snapshot while it was away, must not go on with what
+    it has: two of those could be a quorum of their own.
+    """
+    kept = await asyncio.to_thread(read_membership, node.paths)
+    if node.config.server_url is None or kept is None:
+        return True
+    try:
+        async with asyncio.timeout(seconds):
+            return await application(node, Applicant(name=kept.name, peer_url=kept.peer_url)).still()
+    except (SealiftError, TimeoutError):
+        return True
+
+
 def application(node: Node, applicant: Applicant) -> Application:
     """What this server asks for membership with."""
     password = ensure_node_password(node.paths.node_password, SystemEntropy())
     return Application(client=server_client(node), applicant=applicant, password=password)
 
 
-def _write(node: Node, inheritance: Inheritance, authority: bytes) -> int:
+def _write(node: Node, inheritance: Inheritance) -> int:
     written = take_over(node.paths, inheritance)
-    if inheritance.agent_secret != inheritance.server_secret and node.config.agent_token is None:
-        pinned = authority_hash(authority)
-        text = JoinToken(authority=pinned, user=AGENT_USER, secret=inheritance.agent_secret).text
-        settle(node.paths.agent_token, f"{text}\n".encode(), SECRET_FILE)
+    keep_agent_secret(node.config, inheritance)
     return written

@@ -11,11 +11,15 @@ from bundles.errors import SealiftError
 from runtime.daemon.api import Identity, ask
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
+from runtime.entropy import SystemEntropy
+from runtime.etcd import sharedkeys
 from runtime.etcd.gateway import EtcdError, Gateway, local_gateway, read_status
 from runtime.etcd.learners import PATIENCE, Watched, stuck, watch
 from runtime.etcd.members import Member, vanished
+from runtime.joining.bootstrap import shared_document
 from runtime.nodeconf.model import SUPERVISOR_PORT, bracketed
 from runtime.supervisor.table import PREFIX
+from runtime.tokens import read_secrets
 
 _EVERY: Final = 3.0  # seconds; k3s: 15
 _LABEL: Final = "node-role.kubernetes.io/etcd"
@@ -27,7 +31,7 @@ async def keep_members(node: Node, control: Control) -> str:
     gateway = local_gateway(node.config)
     watched: Watched = {}
     seen: frozenset[str] = frozenset()
-    count = -1
+    count, kept = -1, False
     while True:
         try:
             status, members = await gateway.status(), await gateway.members()
@@ -36,12 +40,25 @@ async def keep_members(node: Node, control: Control) -> str:
                 control.up(", ".join(member.name or member.id for member in members))
             nodes = await node_names(node)
             if status.leads:
+                kept = kept or await _keep_keys(node, gateway)
                 watched = await _teach(node, gateway, members, watched)
                 await _part(node, gateway, members, nodes, seen)
             seen |= nodes or frozenset()
         except SealiftError:
             pass  # etcd or the apiserver is away for a while: their stages tell
         await asyncio.sleep(_EVERY)
+
+
+async def _keep_keys(node: Node, gateway: Gateway) -> bool:
+    """The cluster's keys stand in etcd, sealed with its token, so that a snapshot can be restored on a new machine."""
+    secret = read_secrets(node.config).server
+    name = sharedkeys.key_name(secret)
+    if await gateway.get(name) is None:
+        octets = SystemEntropy().octets
+        document = shared_document(node.paths)
+        sealed = sharedkeys.seal(secret, document, salt=octets(sharedkeys.SALT), nonce=octets(sharedkeys.NONCE))
+        await gateway.put(name, sealed)
+    return True
 
 
 async def node_names(node: Node) -> frozenset[str] | None:

@@ -1,7 +1,7 @@
 """The stage `supervisor` of a server: what it knows, as facts, behind the door of `runtime.supervisor.serve`."""
 
 import asyncio
-import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +15,7 @@ from runtime.daemon.shelf import Shelf
 from runtime.entropy import SystemEntropy
 from runtime.etcd.gateway import local_gateway
 from runtime.etcd.members import Admit, Later, Member, Refuse, judge, node_of
-from runtime.joining.bootstrap import FILES
+from runtime.joining.bootstrap import shared_document
 from runtime.joining.clusterdoc import cluster_document
 from runtime.joining.members import read_application
 from runtime.nodeconf.model import API_PORT, SUPERVISOR_PORT, bracketed
@@ -28,7 +28,7 @@ from runtime.supervisor.passwords import NodePasswords, Secrets
 from runtime.supervisor.routes import registry
 from runtime.supervisor.routes.certificates import NAME_HEADER
 from runtime.supervisor.table import Route
-from runtime.tokens import read_secrets
+from runtime.tokens import ensure_node_password, read_secrets
 
 _SERIAL: Final = 16
 _SLICES: Final = (
@@ -41,6 +41,12 @@ def node_passwords(node: Node) -> NodePasswords:
     store = Secrets(url=node.config.api_url, identity=node.admin)
     gate = asyncio.Semaphore(Limits().hashing)
     return NodePasswords(store=store, octets=SystemEntropy().octets, gate=gate)
+
+
+def own_password(node: Node, name: str) -> str | None:
+    """This server's, for its own name alone."""
+    same = name == node.config.node_name
+    return ensure_node_password(node.paths.node_password, SystemEntropy()) if same else None
 
 
 async def supervise(node: Node, control: Control) -> str:
@@ -63,7 +69,7 @@ async def supervise(node: Node, control: Control) -> str:
     supervisor = Supervisor(
         secrets=lambda: read_secrets(node.config),
         facts=facts,
-        passwords=node_passwords(node),
+        passwords=replace(node_passwords(node), itself=lambda name: own_password(node, name)),
         say=node.say,
         acts={"add-member": add},
     )
@@ -93,7 +99,7 @@ async def gather(node: Node, route: Route, shelf: Shelf) -> Facts:
         ready=wants == "readyz" and await is_healthy(f"{node.config.api_url}/readyz", node.admin),
         apiservers=await apiservers(node) if wants == "apiservers" else (),
         config=cluster_document(node.config) if wants == "config" else {},
-        bootstrap=bootstrap(node) if wants == "server-bootstrap" else {},
+        bootstrap=shared_document(node.paths) if wants == "server-bootstrap" else {},
         members=await members(node) if wants == "info" else {},
         catalogue=await shelf.look() if route.path == registry.PREFIX else None,
     )
@@ -143,16 +149,6 @@ async def add_member(node: Node, request: Request) -> Response:
 
 def _row(member: Member) -> dict[str, Any]:
     return {"ID": member.id, "name": member.name, "peerURLs": list(member.peer_urls), "isLearner": member.learner}
-
-
-def bootstrap(node: Node) -> dict[str, Any]:
-    """What further servers need: content in base64, and when each file was written (RFC 3339)."""
-    found = {}
-    for name, path in FILES.items():
-        file = node.paths.server / path
-        written = datetime.fromtimestamp(int(file.stat().st_mtime), UTC).isoformat().replace("+00:00", "Z")
-        found[name] = {"Timestamp": written, "Content": base64.b64encode(_content(file)).decode()}
-    return found
 
 
 def _addresses(document: Any) -> set[str]:
