@@ -4,9 +4,9 @@ In two steps, as bundle-format 6 orders them: `admits_signers` looks at nothing 
 index is parsed; `judge` then sees what the index claims.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from bundles.digest import Digest
@@ -101,8 +101,11 @@ def judge(
 
 
 def matches(patterns: Iterable[str], name: str) -> bool:
-    """Whether one of the patterns is the whole name; `*` is any run of characters, nothing else is special."""
-    return any(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) for pattern in patterns)
+    """Whether one of the patterns is the whole name; `*` is any run of characters, nothing else is special.
+
+    A policy's patterns have no other wildcard in them (`model`); fnmatch never looks at a star twice, however many.
+    """
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _refusals(

@@ -145,6 +145,7 @@ def test_signatures_never_may_be_overruled() -> None:
         ("rke2.v1", "rke2xv1", False),
         ("*", "anything", True),
         ("rke2-*", "rke2-v1\n", True),
+        ("*a" * 90 + "b", "a" * 400, False),
     ],
 )
 def test_a_pattern_is_the_whole_name(pattern: str, name: str, matches: bool) -> None:
