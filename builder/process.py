@@ -130,11 +130,12 @@ def run(
         cancel.check()
     with contextlib.ExitStack() as stack:
         errors: IO[bytes] = stack.enter_context(_open_log(log))
-        if log is not None:
-            errors.write(f"$ {full_command(words, cwd, env)}\n".encode())
-        errors.flush()
-        start_of_output = errors.tell()
-        output: IO[bytes] = stack.enter_context(tempfile.TemporaryFile()) if capture else errors
+        with os_errors(log or "temporary file"):
+            if log is not None:
+                errors.write(f"$ {full_command(words, cwd, env)}\n".encode())
+            errors.flush()
+            start_of_output = errors.tell()
+        output: IO[bytes] = stack.enter_context(_temporary_file()) if capture else errors
         source = stack.enter_context(_input(stdin))
         started = time.monotonic()
         process = _start(words, cwd, env, source, output, errors, what)
@@ -167,10 +168,19 @@ def full_command(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
 @contextlib.contextmanager
 def _open_log(log: Path | None) -> Iterator[IO[bytes]]:
     with os_errors(log or "temporary file"):
-        file: IO[Any] = open(log, "a+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+        file: IO[Any] = open(log, "a+b") if log is not None else _temporary_file()  # noqa: SIM115 (closed below)
     with file:
         file.seek(0, os.SEEK_END)
         yield file
+
+
+def _temporary_file() -> IO[bytes]:
+    """A file without a name, in $TMPDIR or where else there is room."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as exc:
+        hint = "set TMPDIR to a folder that can be written and has some space"
+        raise SealiftError(f"no temporary file can be made: {exc.strerror}", hint=hint) from exc
 
 
 @contextlib.contextmanager
@@ -178,7 +188,7 @@ def _input(data: bytes | None) -> Iterator[IO[bytes] | int]:
     if data is None:
         yield subprocess.DEVNULL
         return
-    with tempfile.TemporaryFile() as file:
+    with _temporary_file() as file:
         file.write(data)
         file.seek(0)
         yield file

@@ -13,6 +13,7 @@ A name appears only after its bytes are on disk, so a crash at any point leaves 
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -26,7 +27,7 @@ from typing import Any, BinaryIO, Final
 from builder.plan.model import Output, Receipt
 from bundles import jsontext
 from bundles.digest import Digest
-from bundles.errors import FormatError, MissingError, SealiftError
+from bundles.errors import FormatError, MissingError, SealiftError, UsageError
 from bundles.files import (
     HashingWriter,
     fsync_directory,
@@ -43,12 +44,18 @@ _FOLDERS: Final = ("blobs/sha256", "steps", "frames", "sources", "go/mod", "go/b
 
 
 def default_root(env: Mapping[str, str]) -> Path:
-    """`$SEALIFT_STORE`, else `sealift` below `$XDG_CACHE_HOME`, else below `~/.cache` (XDG base directories)."""
+    """`$SEALIFT_STORE`, else `sealift` below `$XDG_CACHE_HOME`, else below `~/.cache` (XDG base directories).
+
+    Raises UsageError when the environment names none.
+    """
     if chosen := env.get("SEALIFT_STORE"):
         return Path(chosen).absolute()
     if cache := env.get("XDG_CACHE_HOME"):
         return Path(cache).absolute() / "sealift"
-    return Path(env["HOME"]).absolute() / ".cache" / "sealift"
+    if home := env.get("HOME"):
+        return Path(home).absolute() / ".cache" / "sealift"
+    hint = "choose a folder: --store DIR or $SEALIFT_STORE"
+    raise UsageError("nothing says where the store is", want="$HOME, $XDG_CACHE_HOME or $SEALIFT_STORE", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +234,7 @@ class Store:
         """
         path = self.root / "locks" / name
         with os_errors(path):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = _open_lock(path)
         try:
             try:
                 fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
@@ -277,6 +284,16 @@ class Store:
             for path in doomed:
                 remove_tree(path)
             return Collected(files=len(doomed), size=size)
+
+
+def _open_lock(path: Path) -> int:
+    """flock(2) wants no right to write: a store that is only read can be locked too."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as exc:
+        if exc.errno not in (errno.EROFS, errno.EACCES) or not path.exists():
+            raise
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def remove_tree(path: Path) -> None:

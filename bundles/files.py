@@ -180,8 +180,9 @@ def make_folders(path: Path) -> None:
 
     A file is only as durable as the name of every folder above it. Raises SealiftError.
     """
-    if path.is_dir():
-        return
+    with os_errors(path):
+        if path.is_dir():
+            return
     if path.parent != path:
         make_folders(path.parent)
     with os_errors(path):

@@ -22,8 +22,9 @@ def ensure_folder(path: Path, mode: int = FOLDER_MODE) -> None:
 
     What exists keeps its mode. Raises SealiftError when something else has the name, or nothing can be written.
     """
-    if path.is_dir():
-        return
+    with os_errors(path):
+        if path.is_dir():
+            return
     if path.parent != path:
         ensure_folder(path.parent)
     with os_errors(path):

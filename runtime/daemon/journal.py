@@ -94,7 +94,10 @@ def write_journal(layout: NodeLayout, journal: Journal) -> None:
 
 
 def read_journal(layout: NodeLayout) -> Journal | None:
-    """The last run's words, None when there are none. Raises FormatError when they cannot be understood."""
+    """The last run's words, None when there are none. Raises FormatError when they cannot be understood.
+
+    The journal is not synced: a power cut may leave zeros in it, or nothing. Then there are none.
+    """
     path = journal_path(layout)
     with os_errors(path):
         try:
@@ -102,6 +105,8 @@ def read_journal(layout: NodeLayout) -> Journal | None:
                 data = file.read(_MAX_DOCUMENT + 1)
         except FileNotFoundError:
             return None
+    if not data or b"\0" in data:
+        return None
     journal = jsontext.decode(data, Journal, where=path, max_size=_MAX_DOCUMENT)
     if journal.format != _FORMAT:
         raise FormatError("written by another version of sealift-node", where=path, got=journal.format)
@@ -142,8 +147,9 @@ def only_daemon(layout: NodeLayout) -> Iterator[None]:
                 got=f"process {holder(layout) or 'unknown'}",
                 hint="sealift-node status",
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with os_errors(path):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         remove_abandoned(path.parent)
         yield
     finally:

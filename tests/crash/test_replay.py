@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from bundles.files import fsync_directory, temp_name, write_atomic
+from runtime.daemon.journal import journal_path
+from runtime.daemon.status import as_tree, read_status
+from runtime.layout import NodeLayout
 from runtime.record import State, state_of
 from tests.support.disk_images import every_crash, materialise
 from tests.support.recording import unsynced
@@ -91,3 +94,13 @@ def test_a_name_that_was_not_used_before_is_not_taken_for_the_old_one(tmp_path: 
         fsync_directory(path.parent)
 
     assert replay(Notes(tmp_path, twice)).states > 2
+
+
+def test_status_after_a_power_cut_says_that_no_daemon_runs(tmp_path: Path) -> None:
+    """The daemon's journal is not synced: after a power cut it may be empty, or end in zeros."""
+    layout = NodeLayout.at(tmp_path)
+    layout.admitted.parent.mkdir(parents=True)
+    for left in (b"", b'{"bundle":' + bytes(100)):
+        journal_path(layout).write_bytes(left)
+        status = read_status(layout)
+        assert status.pid is None and not status.ready and as_tree(status)

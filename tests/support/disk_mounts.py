@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+FILLER = "filler"
+
 
 @contextlib.contextmanager
 def small_disk(target: Path, size: str) -> Iterator[Path]:
@@ -25,6 +27,15 @@ def small_disk(target: Path, size: str) -> Iterator[Path]:
 def resize(target: Path, size: str) -> None:
     """Another size, from now on; smaller than what lies there is the same as full."""
     _mount("-o", f"remount,size={size}", target)
+
+
+def fill(target: Path) -> None:
+    """Somebody else takes all the space there is; FILLER is his file."""
+    with open(target / FILLER, "ab") as file:
+        found = os.statvfs(target)
+        free = found.f_bavail * found.f_frsize
+        if free:
+            os.posix_fallocate(file.fileno(), file.tell(), free)
 
 
 @contextlib.contextmanager

@@ -129,11 +129,11 @@ def _run(flow: Flow, refusing: Refusing) -> Exception | None:
 
 def _promises(flow: Flow, result: object, error: Exception | None, fault: Fault, words: str) -> None:
     """A clear error or none; what is visible is whole; the next run completes the same bytes and leaves nothing."""
+    _hold(flow.check, words)
     if error is None:
         _hold(lambda: _same(flow, result), words)
     else:
         _hold(lambda: _clear(error, fault), words)
-    _hold(flow.check, words)
     with unsynced():
         _hold(flow.act, f"{words}; then the same command")
     _hold(lambda: _same(flow, result), f"{words}; after the second run")
