@@ -42,7 +42,7 @@ def agent(
 
     from runtime.daemon.server import serve
     from runtime.daemon.setup import make_node
-    from runtime.trusting.standing import check_standing
+    from runtime.trusting.standing import before_start
 
     given = {
         "server": url,
@@ -59,7 +59,7 @@ def agent(
         allow_unlisted=allow_unlisted_images,
         say=lambda line: click.echo(line, err=True),
     )
-    check_standing(node.layout, now=int(time.time()), say=node.say)
+    before_start(node.layout, allow_unlisted=allow_unlisted_images, now=int(time.time()), say=node.say)
     code, reason = serve(node, version=version("sealift"))
     click.echo(f"stopped: {reason}", err=True)
     return code

@@ -52,11 +52,10 @@ def server(
     from importlib.metadata import version
 
     from bundles.errors import UsageError
-    from runtime.admission import finish_alone
     from runtime.daemon.restart import reset_cluster
     from runtime.daemon.server import serve
     from runtime.daemon.setup import make_node
-    from runtime.trusting.standing import check_standing, refuse_unlisted
+    from runtime.trusting.standing import before_start
 
     flags = [("disable", name) for name in disable]
     given = {
@@ -80,10 +79,7 @@ def server(
     if cluster_reset:
         reset_cluster(node, snapshot)
         return 0
-    if allow_unlisted_images:
-        refuse_unlisted(node.layout, "--allow-unlisted-images")
-    finish_alone(node.layout, node.say)  # first: what is asked about is the bundle that will run
-    check_standing(node.layout, now=int(time.time()), say=node.say)
+    before_start(node.layout, allow_unlisted=allow_unlisted_images, now=int(time.time()), say=node.say)
     code, reason = serve(node, version=version("sealift"))
     click.echo(f"stopped: {reason}", err=True)
     return code

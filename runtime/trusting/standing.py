@@ -31,6 +31,17 @@ def refuse_unlisted(layout: NodeLayout, what: str) -> None:
         raise TrustError(f"the policy {name} is in force here, and {what} goes around it", where=layout.data, hint=hint)
 
 
+def before_start(layout: NodeLayout, *, allow_unlisted: bool, now: int, say: Say) -> None:
+    """Before the daemon begins, as server or agent: no way around a policy, and what will run is what may run.
+
+    An admission that was cut is finished first: what is asked about is the bundle that will run. Raises TrustError.
+    """
+    if allow_unlisted:
+        refuse_unlisted(layout, "--allow-unlisted-images")
+    finish_alone(layout, say)
+    check_standing(layout, now=now, say=say)
+
+
 def guard(layout: NodeLayout, *, now: int, say: Say) -> None:
     """`check_standing` where a policy is in force, before programs are unpacked; a cut admission is finished first."""
     if policies.installed(TrustPlaces.of(layout)) is not None:

@@ -149,9 +149,10 @@ def test_an_image_that_nobody_admitted_is_not_unpacked_while_a_policy_is_in_forc
     assert code == 3 and "goes around it" in err
 
 
-def test_unlisted_images_are_not_let_in_while_a_policy_is_in_force(site: Site) -> None:
+@pytest.mark.parametrize("role", [["server"], ["agent", "--server", "https://127.0.0.1:9345", "--token", "K10x::y"]])
+def test_unlisted_images_are_not_let_in_while_a_policy_is_in_force(site: Site, role: list[str]) -> None:
     site.run("policy", "update", write_policy(site.root / "p"))
-    code, _, err = site.run("server", "--allow-unlisted-images")
+    code, _, err = site.run(*role, "--allow-unlisted-images")
     assert code == 3 and "--allow-unlisted-images goes around it" in err
 
 
