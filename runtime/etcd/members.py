@@ -113,8 +113,16 @@ def is_member(members: Iterable[Member], applicant: Applicant) -> bool:
 
 
 def vanished(members: Iterable[Member], nodes: frozenset[str], seen: frozenset[str]) -> tuple[Member, ...]:
-    """Members whose Node was `seen` and is there no more: somebody deleted it."""
-    return tuple(member for member in members if member.name and member.node in seen - nodes)
+    """Members that were `seen` (identities) beside their Node, which is there no more: somebody deleted it.
+
+    Not by the Node's name: whoever was removed and has joined anew has no Node for a while.
+    """
+    return tuple(member for member in members if member.id in seen and member.node not in nodes)
+
+
+def beside_nodes(members: Iterable[Member], nodes: frozenset[str]) -> frozenset[str]:
+    """The identities of members whose Node is there."""
+    return frozenset(member.id for member in members if member.name and member.node in nodes)
 
 
 def read_members(document: Any, *, where: object) -> tuple[Member, ...]:

@@ -15,7 +15,7 @@ from runtime.entropy import SystemEntropy
 from runtime.etcd import sharedkeys
 from runtime.etcd.gateway import EtcdError, Gateway, local_gateway, read_status
 from runtime.etcd.learners import PATIENCE, Watched, stuck, watch
-from runtime.etcd.members import Member, vanished
+from runtime.etcd.members import Member, beside_nodes, vanished
 from runtime.joining.bootstrap import shared_document
 from runtime.nodeconf.model import SUPERVISOR_PORT, bracketed
 from runtime.supervisor.table import PREFIX
@@ -43,7 +43,7 @@ async def keep_members(node: Node, control: Control) -> str:
                 kept = kept or await _keep_keys(node, gateway)
                 watched = await _teach(node, gateway, members, watched)
                 await _part(node, gateway, members, nodes, seen)
-            seen |= nodes or frozenset()
+            seen |= beside_nodes(members, nodes or frozenset())
         except SealiftError:
             pass  # etcd or the apiserver is away for a while: their stages tell
         await asyncio.sleep(_EVERY)

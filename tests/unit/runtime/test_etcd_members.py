@@ -15,6 +15,7 @@ from runtime.etcd.members import (
     Later,
     Member,
     Refuse,
+    beside_nodes,
     is_member,
     judge,
     membership_of,
@@ -72,8 +73,14 @@ def test_a_removed_server_knows_that_it_is_no_member() -> None:
 
 def test_only_members_whose_node_was_seen_and_was_deleted_have_to_leave() -> None:
     found = members(ONE, row(2, "m2-2", "10.0.0.2"), row(3, "m3-3", "10.0.0.3"), row(4, "", "10.0.0.4", learner=True))
-    gone = vanished(found, frozenset({"m1"}), frozenset({"m1", "m2"}))
+    seen = beside_nodes(found, frozenset({"m1", "m2"}))
+    gone = vanished(found, frozenset({"m1"}), seen)
     assert [member.name for member in gone] == ["m2-2"]
+
+
+def test_a_server_that_was_removed_and_joined_anew_is_not_removed_again_before_its_node_is_there() -> None:
+    seen = beside_nodes(members(ONE, row(2, "m2-2", "10.0.0.2")), frozenset({"m1", "m2"}))
+    assert vanished(members(ONE, row(3, "m2-3", "10.0.0.2")), frozenset({"m1"}), seen) == ()
 
 
 def test_a_learner_is_given_up_after_five_minutes_without_progress_and_not_before() -> None:
