@@ -6,6 +6,7 @@ to come under a name sets it. A machine that lost its password is let in once an
 
 import asyncio
 import base64
+import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,16 +66,24 @@ class Secrets:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodePasswords:
-    """Checks passwords, a bounded number at a time; `octets` gives random bytes."""
+    """Checks passwords, a bounded number at a time; `octets` gives random bytes.
+
+    `itself` gives the password of this very machine for its own name: nobody gets that one in the time before the
+    cluster knows whose it is.
+    """
 
     store: PasswordStore
     octets: Callable[[int], bytes]
     gate: asyncio.Semaphore
+    itself: Callable[[str], str | None] = lambda node: None
 
     async def check(self, node: str, password: str) -> Response | None:
         """None when the node may have certificates; else the refusal."""
         if not password or len(password) > _MAX_PASSWORD:
             return refusal(HTTPStatus.FORBIDDEN, "a node without a password")
+        if (own := self.itself(node)) is not None:
+            same = hmac.compare_digest(own.encode(), password.encode("utf-8", "replace"))
+            return None if same else refusal(HTTPStatus.FORBIDDEN, f"node password rejected: {node} is this server")
         try:
             stored = await self.store.get(node)
             if stored is None:

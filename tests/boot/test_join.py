@@ -1,4 +1,4 @@
-"""A server and an agent of the real bundle, each a machine of its own, on one switch that leads nowhere."""
+"""A server of the real bundle, and an agent with an empty disk: two machines on one switch that leads nowhere."""
 
 import asyncio
 import json
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bundles.errors import SealiftError
+from runtime import admitted
+from runtime.joining.pull import pulled
+from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
 from tests.support.sites import Joined, held_ledger, site
 
@@ -21,11 +23,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield own
 
 
-def test_an_agent_joins_is_refused_and_comes_back_while_its_server_is_down(
+def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_server_is_down(
     ledger: Ledger, tmp_path: Path, rke2_bundle: Path
 ) -> None:
     async def inside() -> None:
-        async with site(ledger, tmp_path, rke2_bundle, "server", "agent") as (server, agent):
+        async with site(ledger, tmp_path, rke2_bundle, "server", "agent", bare=(2,)) as (server, agent):
             agent.config = {
                 "server": f"https://{server.machine.port.address}:9345",
                 "token": "K10" + "0" * 64 + "::node:x",
@@ -49,7 +51,9 @@ def test_an_agent_joins_is_refused_and_comes_back_while_its_server_is_down(
             nodes = {node["metadata"]["name"] for node in await server.objects("nodes")}
             assert nodes == {"m1", "m2"}
             assert server.secret("token") not in agent.log.read_text() + server.log.read_text()
-            await _a_stranger_with_the_same_name_is_refused(server)
+            _the_bundle_is_the_server_s(agent, rke2_bundle)
+            await _names_are_kept(server)
+            await _a_stranger_does_not_become_the_server(server, agent)
             await server.stop()
             await agent.stop()
             await agent.start()
@@ -59,9 +63,29 @@ def test_an_agent_joins_is_refused_and_comes_back_while_its_server_is_down(
     asyncio.run(inside())
 
 
-async def _a_stranger_with_the_same_name_is_refused(server: Joined) -> None:
-    try:
-        secrets = await server.kubectl("get", "secret", "-n", "kube-system", "m2.node-password.rke2", "-o", "json")
-    except SealiftError as exc:
-        raise AssertionError("the agent's password is not kept") from exc
-    assert json.loads(secrets)["immutable"] is True
+def _the_bundle_is_the_server_s(agent: Joined, bundle: Path) -> None:
+    layout = host_layout(agent.machine.home)
+    record = admitted.read(layout.admitted)
+    assert record is not None and record.decided is not None and record.decided.trust == "server"
+    kept = layout.bundles / record.bundle
+    assert (kept / "bundle.json").read_bytes() == (bundle / "bundle.json").read_bytes()
+    assert not pulled(layout).exists()
+    assert "no policy is in force" in agent.log.read_text()
+
+
+async def _names_are_kept(server: Joined) -> None:
+    """The agent's, and the server's own."""
+    for name in ("m1", "m2"):
+        words = ("get", "secret", "-n", "kube-system", f"{name}.node-password.rke2", "-o", "json")
+        assert json.loads(await server.kubectl(*words))["immutable"] is True
+
+
+async def _a_stranger_does_not_become_the_server(server: Joined, agent: Joined) -> None:
+    """The agents' token is right, the name is the server's."""
+    script = (
+        'curl -sk -u "node:${TOKEN##*:}" -H "rke2-Node-Name: m1" -H "rke2-Node-Password: mine"'
+        f" --data-binary x {server.url}/v1-rke2/client-kubelet.crt"
+    )
+    env = {"TOKEN": agent.config["token"]}
+    found = (await agent.machine.call(["sh", "-ec", script], env=env)).text
+    assert json.loads(found)["code"] == 403 and "node password rejected" in json.loads(found)["message"]

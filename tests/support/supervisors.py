@@ -69,6 +69,7 @@ class Site:
     said: list[str] = field(default_factory=list)
     port: int = 0
     layout: NodeLayout | None = None
+    itself: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         entropy = SystemEntropy()
@@ -119,7 +120,12 @@ class Site:
         supervisor = Supervisor(
             secrets=lambda: Secrets(server=SERVER_SECRET, agent=AGENT_SECRET),
             facts=facts,
-            passwords=NodePasswords(store=self.passwords, octets=SystemEntropy().octets, gate=gate),
+            passwords=NodePasswords(
+                store=self.passwords,
+                octets=SystemEntropy().octets,
+                gate=gate,
+                itself=lambda name: self.itself.get(name),
+            ),
             say=self.said.append,
             limits=limits or Limits(),
         )

@@ -15,9 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bundles.errors import SealiftError, TrustError
+from runtime.daemon.actions.claim import claim
 from runtime.supervisor.limits import Limits
+from runtime.supervisor.passwords import NodePasswords
 from runtime.supervisor.table import ROUTES
-from tests.support.supervisors import AGENT, AGENT_SECRET, SERVER_SECRET, Site, basic, csr
+from tests.support.supervisors import AGENT, AGENT_SECRET, SERVER_SECRET, MemoryPasswords, Site, basic, csr
 
 QUICK = Limits(connections=40, per_address=30, handshake=0.5, header=0.5, body=0.5, answer=1.0)
 NODE = {"rke2-Node-Name": "node-1", "rke2-Node-Password": "pass", "rke2-Node-IP": "10.0.0.7,fd00::7"}
@@ -169,6 +172,36 @@ def test_a_used_name_with_another_password_is_rejected(tmp_path: Path) -> None:
     assert [status for status, _ in found] == [200, 403, 200]
     assert b"another machine is called node-1" in found[1][1]
     assert "first" not in site.passwords.hashes["node-1"]
+
+
+def test_nobody_takes_the_name_of_the_server_itself(tmp_path: Path) -> None:
+    """Not even before the cluster knows whose it is: a certificate for it would be that node's."""
+
+    def work(site: Site) -> list[int]:
+        site.itself = {"server-1": "its own"}
+        path = "/v1-rke2/client-kubelet.crt"
+        names = [("server-1", "mine"), ("server-1", ""), ("server-1", "its own"), ("server-2", "mine")]
+        headers = [{"rke2-Node-Name": name, "rke2-Node-Password": password} for name, password in names]
+        return [ask(site, path, AGENT | each, method="POST", body=csr())[0] for each in headers]
+
+    site, found = with_site(tmp_path, work)
+    assert found == [403, 403, 200, 200] and list(site.passwords.hashes) == ["server-2"]
+
+
+def test_a_server_claims_its_name_and_is_told_when_another_machine_has_it(tmp_path: Path) -> None:
+    store = MemoryPasswords()
+
+    async def claimed(password: str) -> None:
+        passwords = NodePasswords(store=store, octets=os.urandom, gate=asyncio.Semaphore(1))
+        await claim(passwords, "server-1", password)
+
+    asyncio.run(claimed("first"))
+    asyncio.run(claimed("first"))
+    with pytest.raises(TrustError, match="another machine is called server-1"):
+        asyncio.run(claimed("second"))
+    store.broken = True
+    with pytest.raises(SealiftError, match="does not answer yet"):
+        asyncio.run(claimed("first"))
 
 
 def test_two_machines_that_take_a_name_at_once_are_one(tmp_path: Path) -> None:
