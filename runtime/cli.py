@@ -27,6 +27,7 @@ from runtime.commands.policy import policy as policy_group
 from runtime.commands.prove import prove
 from runtime.commands.pull import pull
 from runtime.commands.reset import reset
+from runtime.commands.secrets import secrets_encrypt
 from runtime.commands.server import server
 from runtime.commands.status import status
 from runtime.commands.watch import watch
@@ -61,6 +62,7 @@ for _verb in (
     etcd_snapshot,
     etcd_member,
     certificate,
+    secrets_encrypt,
     reset,
     pull,
     prove,

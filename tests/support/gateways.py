@@ -130,9 +130,10 @@ def meta(number: int, transaction: int, root: int, pages: int) -> bytes:
     return page + bytes(PAGE - len(page))
 
 
-def database(keys: dict[bytes, bytes] | None = None) -> bytes:
-    """A database of etcd with two members; `keys`: of the key bucket, by revision, as protobuf."""
-    key_page = leaf({name: (0, value) for name, value in (keys or {}).items()}, 3, PAGE)
+def database(keys: dict[bytes, bytes] | None = None, *, pages: int = 4) -> bytes:
+    """A database of etcd with two members; `keys`: of the key bucket, by revision, as protobuf; `pages` in all."""
+    key_page = leaf({name: (0, value) for name, value in (keys or {}).items()}, 3, PAGE * (pages - 3))
+    key_page = key_page[:12] + struct.pack("<I", pages - 4) + key_page[16:]
     counters = {b"consistent_index": (59).to_bytes(8, "big"), b"term": (3).to_bytes(8, "big"), b"confState": b"{}"}
     buckets = {
         b"members": inline({b"628170c800dbcee": b"{}", b"31b070aac5f22e62": b"{}"}),
@@ -141,7 +142,7 @@ def database(keys: dict[bytes, bytes] | None = None) -> bytes:
         b"key": (1, struct.pack("<QQ", 3, 0)),
     }
     # The older meta page has a root that must not count.
-    return meta(0, 4, 1, 4) + meta(1, 5, 2, 4) + leaf(buckets, 2, PAGE) + key_page
+    return meta(0, 4, 1, pages) + meta(1, 5, 2, pages) + leaf(buckets, 2, PAGE) + key_page
 
 
 def key_value(key: bytes, value: bytes) -> bytes:
