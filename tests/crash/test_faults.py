@@ -9,8 +9,9 @@ from bundles.errors import SealiftError
 from bundles.files import atomic_writer, write_atomic
 from tests.support.faults import FAULTS, FEW, Fault, every_fault
 from tests.support.recording import recorded
+from tests.support.recording_boot import Boot
 from tests.support.recording_build import Build, Pack
-from tests.support.recording_node import Boot, node_flows
+from tests.support.recording_node import node_flows
 from tests.support.recording_replay import Broken, Flow
 from tests.support.recording_wrong import Notes, without_fsync
 

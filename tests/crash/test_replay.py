@@ -12,8 +12,9 @@ from runtime.layout import NodeLayout
 from runtime.record import State, state_of
 from tests.support.disk_images import every_crash, materialise
 from tests.support.recording import unsynced
+from tests.support.recording_boot import Boot
 from tests.support.recording_build import Build, Pack
-from tests.support.recording_node import Boot, NodeFlow, node_flows
+from tests.support.recording_node import NodeFlow, node_flows
 from tests.support.recording_replay import Broken, Flow, record, replay
 from tests.support.recording_wrong import Notes, without_fsync, without_fsync_of_the_folder, without_rename
 
