@@ -1,6 +1,7 @@
 """What a node gets from others: configuration, manifests, certificates, and the words of the programs it runs."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,13 @@ from runtime.daemon.actions.sandboxes import parse_sandboxes
 from runtime.daemon.addons import injected, objects_in
 from runtime.daemon.archives import extra_names
 from runtime.daemon.ctr import parse_images
+from runtime.etcd.bolt import Database, make_new, member_names
+from runtime.etcd.gateway import read_status
+from runtime.etcd.members import judge, membership_of, read_members
+from runtime.etcd.sharedkeys import pairs, seal, unseal
+from runtime.joining.bootstrap import check_shared, read_bootstrap
+from runtime.joining.clusterdoc import cluster_document
+from runtime.joining.members import read_application
 from runtime.nodeconf.model import Role
 from runtime.nodeconf.parse import parse
 from runtime.nodeconf.read import parse_text
@@ -37,8 +45,10 @@ from runtime.prove.images import listed
 from runtime.reset.mounts import mounts_below
 from runtime.reset.rules import without_ours
 from runtime.reset.tasks import netns_of, socket_of
+from runtime.secretkeys.config import SecretKey, read_keys, write_keys
 from tests.fuzz import examples, modes
 from tests.fuzz.model import Target, taken
+from tests.support.gateways import database, key_value, row
 from tests.support.nodes import MACHINE, NOW, node_config, node_paths
 
 _HASH: Final = examples.digest_of("x")
@@ -124,6 +134,39 @@ def _objects(data: bytes) -> bool:
     return True
 
 
+def _etcd(data: bytes) -> bool:
+    """What etcd's gateway and other servers say, and what a server that joins asks for."""
+    applicant, keys = taken(lambda: read_application(data)), taken(lambda: read_keys(data, where="input"))
+    known = any(found is not None for found in (applicant, keys, taken(lambda: unseal("secret", data))))
+    try:
+        document: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        return known
+    members = taken(lambda: read_members(document, where="input"))
+    if members is not None and applicant is not None:
+        judge(members, applicant)
+        membership_of(members, applicant)
+    taken(lambda: read_status(document, where="input"))
+    taken(lambda: read_bootstrap(document, where="input"))
+    taken(lambda: check_shared(_NODE, document, where="input"))
+    return members is not None or known
+
+
+def _database(data: bytes) -> bool:
+    fd = os.memfd_create("input")
+    try:
+        os.write(fd, data)
+        database = taken(lambda: Database(fd, Path("input")))
+        if database is None:
+            return False
+        taken(lambda: [pair.key for pair in pairs(database)])
+        taken(lambda: member_names(database))
+        taken(lambda: make_new(database))
+    finally:
+        os.close(fd)
+    return True
+
+
 READERS: Final[dict[str, modes.Reader]] = {
     "config": _config,
     "manifest": _manifest,
@@ -131,6 +174,8 @@ READERS: Final[dict[str, modes.Reader]] = {
     "names": _names,
     "words": _words,
     "objects": _objects,
+    "etcd": _etcd,
+    "database": _database,
 }
 _CONFIG: Final = b"""\
 node-name: n1
@@ -202,6 +247,15 @@ TARGET: Final = Target(
                 b"*nat\n:KUBE-X - [0:0]\n-A KUBE-X -j RETURN\nCOMMIT\n",
                 b"a+=b\na-=c\nd",
             ],
+            "etcd": [
+                b'{"name":"m2-00000002","peerURL":"https://10.0.0.2:2380"}',
+                json.dumps({"members": [row(1, "m1-1", "10.0.0.1"), row(2, "", "10.0.0.2", learner=True)]}).encode(),
+                b'{"header":{"member_id":"1"},"leader":"1","raftAppliedIndex":"7","isLearner":true}',
+                write_keys([SecretKey(name="k", octets=bytes(32))]),
+                seal("secret", {"a": 1}, salt=bytes(8), nonce=bytes(12)),
+                json.dumps(cluster_document(_NODE)).encode(),
+            ],
+            "database": [database({bytes(17): key_value(b"k", b"v")})],
             "objects": [
                 b'{"linux":{"namespaces":[{"type":"network","path":"/var/run/netns/x"}]},"address":"unix:///a"}'
             ],
