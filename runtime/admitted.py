@@ -42,7 +42,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The admitted bundle: its folder's name `bundle`, the digest of its bundle.json, and what was placed.
 
-    `decided` is missing in records of earlier versions.
+    `decided` and `expires` (epoch seconds) are missing in records of earlier versions.
     """
 
     format: str
@@ -55,6 +55,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runtime: Runtime
     archives: list[AdmittedArchive]
     decided: Decided | None = None
+    expires: int | None = None
 
 
 def describe(index: BundleIndex, *, bundle: str, digest: Digest, decided: Decided | None = None) -> Admitted:
@@ -71,6 +72,7 @@ def describe(index: BundleIndex, *, bundle: str, digest: Digest, decided: Decide
         runtime=index.runtime,
         archives=archives,
         decided=decided,
+        expires=index.expires,
     )
 
 

@@ -6,6 +6,9 @@ from typing import Any, Final
 from runtime import admitted
 from runtime.daemon.advance import Phase
 from runtime.daemon.journal import Journal, holder, read_journal
+from runtime.health import tell
+from runtime.health.gather import look
+from runtime.health.values import Health
 from runtime.layout import NodeLayout
 
 _MARKS: Final = {
@@ -48,7 +51,19 @@ def read_status(layout: NodeLayout) -> Status:
     return Status(data=str(layout.data), pid=pid, bundle=record.bundle if record else "", journal=journal)
 
 
-def as_document(status: Status) -> dict[str, Any]:
+async def look_around(layout: NodeLayout, status: Status, now: int) -> Health:
+    """The cluster as this node sees it, and what has to be looked at; nobody is asked while no daemon runs."""
+    journal = status.journal
+    return await look(
+        layout,
+        now=now,
+        node=journal.node if journal else "",
+        server=journal is not None and journal.role == "server",
+        ask_cluster=status.pid is not None and journal is not None,
+    )
+
+
+def as_document(status: Status, health: Health | None = None) -> dict[str, Any]:
     """For machines; times are seconds of Unix time."""
     journal = status.journal
     document: dict[str, Any] = {
@@ -59,6 +74,7 @@ def as_document(status: Status) -> dict[str, Any]:
         "bundle": status.bundle,
         "stages": [],
         "problems": {},
+        **(tell.document(health) if health else {}),
     }
     if journal is None:
         return document
@@ -86,8 +102,8 @@ def as_document(status: Status) -> dict[str, Any]:
     }
 
 
-def as_tree(status: Status) -> list[str]:
-    """For people: each stage below the last of those it needs."""
+def as_tree(status: Status, health: Health | None = None) -> list[str]:
+    """For people: the cluster, what has to be looked at, and each stage below the last of those it needs."""
     journal = status.journal
     alive = f"process {status.pid or 'unknown'}" if status.pid is not None else "no daemon runs"
     lines = [f"{status.data}: {alive}", f"bundle: {status.bundle or 'none admitted'}"]
@@ -99,7 +115,7 @@ def as_tree(status: Status) -> list[str]:
     if journal.stop:
         lines.append(f"stop: {journal.stop.splitlines()[0]}")
     lines += [f"not imported: {name}: {why}" for name, why in sorted(journal.problems.items())]
-    return [*lines, *_branches(journal, "", 0)]
+    return [*lines, *(tell.lines(health) if health else ()), *_branches(journal, "", 0)]
 
 
 def _branches(journal: Journal, above: str, depth: int) -> list[str]:

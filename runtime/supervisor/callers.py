@@ -18,6 +18,7 @@ AGENT = "rke2:agent"
 SERVER = "rke2:server"
 NODES = "system:nodes"
 MASTERS = "system:masters"
+MONITORING = "system:monitoring"  # Kubernetes' own group for whoever reads metrics
 _NODE_PREFIX = "system:node:"
 
 

@@ -24,7 +24,7 @@ from runtime.layout import NodeLayout
 
 REPOSITORY: Final = "sealift/bundle"
 ADMITTED_TAG: Final = "admitted"  # what this server runs from, whatever it is called
-ARTIFACT: Final = "application/vnd.sealift.bundle.v1"
+ARTIFACT: Final = "application/vnd.sealift.bundle.files.v1"  # not what `sealift push` makes: one layer for each file
 FILE: Final = "application/vnd.sealift.bundle.file.v1"
 EMPTY: Final = "application/vnd.oci.empty.v1+json"
 TITLE: Final = "org.opencontainers.image.title"

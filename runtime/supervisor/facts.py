@@ -25,6 +25,7 @@ class Facts:
         config: what agents need to know of the cluster, by k3s' field names.
         bootstrap: what further servers need, by k3s' names; contains keys.
         catalogue: what the registry has; None while no bundle is admitted.
+        metrics: for Prometheus.
         members: etcd's members, and how this one stands.
     """
 
@@ -40,3 +41,4 @@ class Facts:
     bootstrap: Mapping[str, Any] = field(default_factory=dict, repr=False)
     members: Mapping[str, Any] = field(default_factory=dict)
     catalogue: Catalogue | None = None
+    metrics: bytes = b""

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 from bundles.errors import FormatError
-from runtime.supervisor.callers import AGENT, MASTERS, NODES, SERVER, Caller
+from runtime.supervisor.callers import AGENT, MASTERS, MONITORING, NODES, SERVER, Caller
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.messages import Request, Response, refusal
 from runtime.supervisor.routes import certificates, cluster, public, registry, servers
@@ -20,6 +20,7 @@ PREFIX: Final = "/v1-rke2"
 EVERYBODY: Final[frozenset[str]] = frozenset()
 AGENTS: Final = frozenset((AGENT, SERVER, NODES, MASTERS))
 SERVERS: Final = frozenset((SERVER, MASTERS))
+WATCHERS: Final = AGENTS | {MONITORING}
 
 Answer = Callable[[Request, Facts], Response]
 
@@ -59,6 +60,7 @@ ROUTES: Final = (
     _agents("client-kube-proxy.crt", certificates.client_kube_proxy, method="POST"),
     Route(path=f"{PREFIX}/server-bootstrap", answer=servers.bootstrap, roles=SERVERS),
     Route(path=f"{PREFIX}/db/info", answer=servers.members, roles=SERVERS),
+    Route(path=cluster.METRICS, answer=cluster.metrics, roles=WATCHERS),
     Route(path=registry.PREFIX, answer=registry.registry, roles=AGENTS, below=True),
     # Ours: RKE2's servers ask etcd itself, in gRPC.
     Route(

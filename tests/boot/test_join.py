@@ -10,6 +10,7 @@ import pytest
 
 from runtime import admitted
 from runtime.joining.pull import pulled
+from runtime.layout import DEFAULT_DATA_DIR
 from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
 from tests.support.sites import Joined, held_ledger, site
@@ -53,6 +54,7 @@ def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_ser
             assert server.secret("token") not in agent.log.read_text() + server.log.read_text()
             _the_bundle_is_the_server_s(agent, rke2_bundle)
             await _names_are_kept(server)
+            await _status_and_metrics_show_the_cluster(server, agent)
             await _a_stranger_does_not_become_the_server(server, agent)
             await server.stop()
             await agent.stop()
@@ -78,6 +80,21 @@ async def _names_are_kept(server: Joined) -> None:
     for name in ("m1", "m2"):
         words = ("get", "secret", "-n", "kube-system", f"{name}.node-password.rke2", "-o", "json")
         assert json.loads(await server.kubectl(*words))["immutable"] is True
+
+
+async def _status_and_metrics_show_the_cluster(server: Joined, agent: Joined) -> None:
+    """The server tells all nodes and etcd; the agent, which may not ask for others, its own Node."""
+    whole, own = await server.status(), await agent.status()
+    assert {node["name"]: node["ready"] for node in whole["cluster"]} == {"m1": True, "m2": True}
+    assert [node["name"] for node in own["cluster"]] == ["m2"] and own["etcd"] is None
+    assert [member["node"] for member in whole["etcd"]["members"]] == ["m1"] and whole["etcd"]["leader"]
+    assert {alarm["kind"] for alarm in whole["alarms"]} <= {"disk"}, "the disk is the host's"
+    tree = await server.node_command("status")
+    assert "cluster: 2 of 2 nodes ready" in tree and "etcd: 1 voter, 1 needed" in tree
+    tls = DEFAULT_DATA_DIR / "server/tls"
+    words = ("curl", "-s", "--cacert", f"{tls}/server-ca.crt", "--cert", f"{tls}/client-admin.crt")
+    page = await server.machine.call([*words, "--key", f"{tls}/client-admin.key", "https://127.0.0.1:9345/metrics"])
+    assert 'sealift_node_ready{node="m2"' in page.text and "sealift_etcd_has_leader 1" in page.text
 
 
 async def _a_stranger_does_not_become_the_server(server: Joined, agent: Joined) -> None:

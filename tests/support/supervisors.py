@@ -108,6 +108,7 @@ class Site:
             config={"ClusterDomain": "cluster.local"},
             bootstrap={"ServerCA": "x"},
             members={"members": []},
+            metrics=b"sealift_up 1\n",
             catalogue=read_catalogue(self.layout) if self.layout else None,
         )
 
@@ -137,13 +138,13 @@ class Site:
     def client_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.folder / "server-ca.crt"))
 
-    def node_certificate(self, name: str = "node-1") -> tuple[Path, Path]:
-        """A certificate of a node that has joined."""
+    def node_certificate(self, name: str = "node-1", group: str = "system:nodes") -> tuple[Path, Path]:
+        """A certificate of a node that has joined, or of another group."""
         leaf = Leaf(
             path="n",
             authority=CLIENT_CA,
             common_name=f"system:node:{name}",
-            organization="system:nodes",
+            organization=group,
             client=True,
         )
         key = SystemEntropy().signing_key()

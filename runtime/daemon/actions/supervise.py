@@ -1,6 +1,7 @@
 """The stage `supervisor` of a server: what it knows, as facts, behind the door of `runtime.supervisor.serve`."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from typing import Any, Final
 from bundles.errors import SealiftError
 from runtime.daemon.api import ask, is_healthy
 from runtime.daemon.context import Node
+from runtime.daemon.gauge import Gauge
 from runtime.daemon.runner import Control
 from runtime.daemon.shelf import Shelf
 from runtime.entropy import SystemEntropy
@@ -27,6 +29,7 @@ from runtime.supervisor.messages import Request, Response, document, refusal
 from runtime.supervisor.passwords import NodePasswords, Secrets
 from runtime.supervisor.routes import registry
 from runtime.supervisor.routes.certificates import NAME_HEADER
+from runtime.supervisor.routes.cluster import METRICS
 from runtime.supervisor.table import Route
 from runtime.tokens import ensure_node_password, read_secrets
 
@@ -58,10 +61,10 @@ async def supervise(node: Node, control: Control) -> str:
         str(tls / "serving-supervisor.crt"), str(tls / "serving-supervisor.key"), str(tls / "client-ca.crt")
     )
 
-    shelf = Shelf(node.layout)
+    shelf, gauge = Shelf(node.layout), Gauge(node.layout, node.clock, time.time)
 
     async def facts(route: Route) -> Facts:
-        return await gather(node, route, shelf)
+        return await gather(node, route, shelf, gauge)
 
     async def add(request: Request) -> Response:
         return await add_member(node, request)
@@ -82,7 +85,7 @@ async def supervise(node: Node, control: Control) -> str:
     return ""
 
 
-async def gather(node: Node, route: Route, shelf: Shelf) -> Facts:
+async def gather(node: Node, route: Route, shelf: Shelf, gauge: Gauge) -> Facts:
     """What this route may need to know; what others need is not asked for."""
     signers = node.found.signers
     if signers is None:
@@ -102,6 +105,7 @@ async def gather(node: Node, route: Route, shelf: Shelf) -> Facts:
         bootstrap=shared_document(node.paths) if wants == "server-bootstrap" else {},
         members=await members(node) if wants == "info" else {},
         catalogue=await shelf.look() if route.path == registry.PREFIX else None,
+        metrics=await gauge.read() if route.path == METRICS else b"",
     )
 
 

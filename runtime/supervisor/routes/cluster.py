@@ -1,9 +1,18 @@
-"""For agents: how this cluster is set up, and where its apiservers are."""
+"""For agents: how this cluster is set up, and where its apiservers are. For watchers: how it is doing."""
 
 from http import HTTPStatus
+from typing import Final
 
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.messages import Request, Response, document, refusal, text
+
+METRICS: Final = "/metrics"
+_PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics(request: Request, facts: Facts) -> Response:
+    """Gauges and alarms as Prometheus reads them."""
+    return Response(body=facts.metrics, kind=_PROMETHEUS)
 
 
 def config(request: Request, facts: Facts) -> Response:

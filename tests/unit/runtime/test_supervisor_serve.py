@@ -252,6 +252,20 @@ def test_a_node_that_was_taken_over_is_no_other_node(tmp_path: Path, name: str, 
     assert with_site(tmp_path, work)[1] == status
 
 
+def test_metrics_are_for_nodes_and_for_who_monitors_and_nothing_else_is_for_those(tmp_path: Path) -> None:
+    def work(site: Site) -> list[int]:
+        monitor = site.node_certificate("prometheus", "system:monitoring")
+        paths = ("/metrics", "/v1-rke2/config", "/v1-rke2/server-bootstrap")
+        return [
+            *(ask(site, path, certificate=monitor)[0] for path in paths),
+            ask(site, "/metrics", certificate=site.node_certificate())[0],
+            ask(site, "/metrics", AGENT)[0],
+            ask(site, "/metrics")[0],
+        ]
+
+    assert with_site(tmp_path, work)[1] == [200, 403, 403, 200, 200, 401]
+
+
 def test_a_certificate_of_another_authority_gets_no_connection(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

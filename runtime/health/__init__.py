@@ -1,0 +1,1 @@
+"""How the cluster and this node are doing, in values: for `status` and for /metrics."""
