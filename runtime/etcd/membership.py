@@ -57,12 +57,16 @@ def encoded_membership(membership: Membership) -> bytes:
     return jsontext.encode_canonical(document)
 
 
+def read_member_name(paths: NodePaths) -> str:
+    """The name of this member; empty when it has none yet."""
+    return (read_file(paths.etcd_name) or b"").decode().strip()
+
+
 def ensure_member_name(node: NodeConfig, entropy: Entropy) -> str:
     """The name this server has, or will have, in etcd: made once, and anew for a node that is called otherwise before
     it was anybody's.
     """
-    found = read_file(node.paths.etcd_name)
-    if found and (kept := found.decode().strip()):
+    if kept := read_member_name(node.paths):
         decided = has_data(node.paths) or node.paths.etcd_membership.exists()
         if decided or kept.rpartition("-")[0] == node.node_name:
             return kept

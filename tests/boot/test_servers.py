@@ -51,7 +51,9 @@ def test_three_servers_lose_one_and_no_write_then_come_back_from_a_snapshot_here
             told("snapshot")
             await leaves_and_comes_back(second, third)
             told("removed one, which joined anew")
-            await restores_here(first, second, third, snapshot)
+            await goes_on_alone(first, second, third)
+            told("one of three goes on alone after a reset")
+            await restores_here(first, second, snapshot)
             told("restored on the same machine")
             await restores_elsewhere(first, fresh, snapshot)
             told("restored on a new machine")
@@ -164,11 +166,23 @@ async def leaves_and_comes_back(second: Joined, third: Joined) -> None:
     assert len(list((host_layout(third.machine.home).server / "db").glob("etcd-old-*"))) == 1
 
 
-async def restores_here(first: Joined, second: Joined, third: Joined, snapshot: Path) -> None:
-    await first.kubectl("delete", "configmaps", "--all", "--wait=false")
-    await first.kubectl("delete", "secret", "kept")
+async def goes_on_alone(first: Joined, second: Joined, third: Joined) -> None:
+    """The majority is lost, and with it nothing but the majority."""
     await second.die()
     await third.die()
+    await first.stop()
+    await first.node_command("server", "--cluster-reset")
+    await first.start()
+    await first.until_said("it starts once more, as an ordinary one")
+    await first.until_ready()
+    await everything_is_there(first)
+    assert await members(first) == [("m1", False)]
+
+
+async def restores_here(first: Joined, second: Joined, snapshot: Path) -> None:
+    """A server of the cluster that was comes back with its data: it must not go on with it."""
+    await first.kubectl("delete", "configmaps", "--all", "--wait=false")
+    await first.kubectl("delete", "secret", "kept")
     await first.stop()
     place = host_layout(first.machine.home).data / snapshot.name
     shutil.copyfile(snapshot, place)
@@ -179,6 +193,13 @@ async def restores_here(first: Joined, second: Joined, third: Joined, snapshot: 
     await first.until_ready()
     await everything_is_there(first)
     assert await members(first) == [("m1", False)]
+    await second.revive()
+    await second.start()
+    await second.until_said("it joins anew")
+    async with asyncio.timeout(120.0):
+        while await members(first) != [("m1", False), ("m2", False)]:
+            await asyncio.sleep(0.5)
+    await second.die()
 
 
 async def restores_elsewhere(first: Joined, fresh: Joined, snapshot: Path) -> None:

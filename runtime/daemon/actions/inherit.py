@@ -7,11 +7,12 @@ import asyncio
 from typing import Final
 
 from bundles.errors import SealiftError, TrustError
+from runtime.configs.etcd import peer_url
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.entropy import SystemEntropy
 from runtime.etcd.members import Applicant
-from runtime.etcd.membership import has_data, read_membership
+from runtime.etcd.membership import has_data, read_member_name
 from runtime.joining.bootstrap import Inheritance, check_shared, keep_agent_secret, read_bootstrap, take_over
 from runtime.joining.members import Application
 from runtime.joining.servers import first_server
@@ -64,12 +65,12 @@ async def still_member(node: Node, *, seconds: float) -> bool:
     A server that was removed, or whose cluster was restored from a snapshot while it was away, must not go on with what
     it has: two of those could be a quorum of their own.
     """
-    kept = await asyncio.to_thread(read_membership, node.paths)
-    if node.config.server_url is None or kept is None:
+    name = await asyncio.to_thread(read_member_name, node.paths)
+    if node.config.server_url is None or not name:
         return True
     try:
         async with asyncio.timeout(seconds):
-            return await application(node, Applicant(name=kept.name, peer_url=kept.peer_url)).still()
+            return await application(node, Applicant(name=name, peer_url=peer_url(node.config))).still()
     except (SealiftError, TimeoutError):
         return True
 
