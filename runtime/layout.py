@@ -53,6 +53,11 @@ class NodeLayout:
         return self.ours / "bundles"
 
     @property
+    def pulled(self) -> Path:
+        """`sealift/pulled`, 0700: what was fetched of a server's bundle, on the filesystem of the kept ones."""
+        return self.ours / "pulled"
+
+    @property
     def lock(self) -> Path:
         """`sealift/lock`: held while something changes."""
         return self.ours / "lock"

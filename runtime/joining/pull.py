@@ -88,12 +88,12 @@ class Pull:
         except (FormatError, TrustError):
             remove(room)  # nothing of a bad bundle is worth keeping
             raise
-        remove(pulled(self.layout))
+        remove(self.layout.pulled)
         return report
 
     def _room(self, digest: Digest) -> Path:
         """The folder of this manifest; what was begun of others goes."""
-        place = pulled(self.layout)
+        place = self.layout.pulled
         ensure_folder(place, SECRET_MODE)
         room = place / digest.hex
         with os_errors(place):
@@ -188,8 +188,3 @@ class Pull:
                 self.progress.advance(len(piece))
             os.fsync(handle.fileno())
         return Digest(found.hexdigest())
-
-
-def pulled(layout: NodeLayout) -> Path:
-    """Where fetched files wait: 0700, beside the kept bundles, so that they become one by rename."""
-    return layout.ours / "pulled"

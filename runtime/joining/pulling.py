@@ -15,7 +15,7 @@ from bundles.platform import from_machine
 from bundles.talk import Progress
 from runtime.folders import SECRET_MODE, ensure_folder
 from runtime.joining.artifact import MAX_MANIFEST
-from runtime.joining.pull import Pull, pulled
+from runtime.joining.pull import Pull
 from runtime.joining.registry import Registry
 from runtime.joining.servers import first_server
 from runtime.joining.supervisor import SupervisorClient
@@ -59,7 +59,7 @@ def pull_bundle(given: Given) -> StageReport:
     token = configured(Token(file=given.token_file), default_user=AGENT_USER)
     assert token is not None
     refuse_unpinned(given.layout, token)
-    folder = pulled(given.layout)
+    folder = given.layout.pulled
     ensure_folder(folder, SECRET_MODE)
     authority = folder / "server-ca.crt"
     asyncio.run(SupervisorClient(url=url, authority=authority, token=token).trust())
@@ -93,7 +93,7 @@ def _remembering(layout: NodeLayout, manifest: bytes) -> Iterator[None]:
     """
     standing = policies.installed(TrustPlaces.of(layout))
     key = f"{Digest.of(manifest)} {standing.policy.digest if standing else '-'}"
-    path = pulled(layout) / _REFUSED
+    path = layout.pulled / _REFUSED
     before, _, words = (read_file(path) or b"").decode("utf-8", "replace").partition("\n")
     if before == key:
         hint = f"run `sealift-node stage` with a bundle that is to run here, or remove {path} to ask again"

@@ -177,6 +177,7 @@ def _remove_files(
     report.left += traces.clear(before.folders if before else {})
     if why := mounts.remove_unmounted(paths.state):
         report.left.append(why)
+    remove(layout.pulled)
     for path in (paths.admin_kubeconfig, paths.pod_security, paths.node_password):
         remove(path)
         for parent in path.parents[:2]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from runtime import admitted
-from runtime.joining.pull import pulled
 from runtime.layout import DEFAULT_DATA_DIR
 from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
@@ -71,7 +70,7 @@ def _the_bundle_is_the_server_s(agent: Joined, bundle: Path) -> None:
     assert record is not None and record.decided is not None and record.decided.trust == "server"
     kept = layout.bundles / record.bundle
     assert (kept / "bundle.json").read_bytes() == (bundle / "bundle.json").read_bytes()
-    assert not pulled(layout).exists()
+    assert not layout.pulled.exists()
     assert "no policy is in force" in agent.log.read_text()
 
 

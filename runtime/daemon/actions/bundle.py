@@ -14,6 +14,7 @@ from runtime.daemon.actions.balance import client_of
 from runtime.daemon.actions.inherit import server_client
 from runtime.daemon.context import Node, public_environment
 from runtime.daemon.runner import Control
+from runtime.folders import remove
 from runtime.joining.servers import first_server
 from runtime.joining.supervisor import SupervisorClient
 
@@ -28,6 +29,7 @@ async def have_bundle(node: Node, control: Control) -> str:
     """
     record = await asyncio.to_thread(admitted.read, node.layout.admitted)
     if record is not None:
+        await asyncio.to_thread(remove, node.layout.pulled)  # what was begun before somebody staged one
         return record.bundle
     if node.config.server_url is None:
         return "none is staged"

@@ -16,7 +16,6 @@ from runtime import admitted
 from runtime.commands import pull as command
 from runtime.joining import pulling
 from runtime.joining.artifact import read_artifact
-from runtime.joining.pull import pulled
 from runtime.joining.supervisor import NotYetError
 from runtime.layout import NodeLayout
 from runtime.trusting import audit
@@ -114,7 +113,7 @@ def test_an_empty_machine_has_its_server_s_bundle_byte_for_byte_afterwards(tmp_p
     kept = agent.layout.bundles / name
     assert name == unsigned.name and tree(kept) == tree(unsigned)
     assert (agent.layout.images / Path(CORE).name).samefile(kept / CORE)
-    assert not pulled(agent.layout).exists()
+    assert not agent.layout.pulled.exists()
 
 
 def test_that_a_server_s_word_was_enough_is_recorded_and_told(tmp_path: Path, unsigned: Path) -> None:
