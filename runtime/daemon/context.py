@@ -1,6 +1,5 @@
 """What the stages share: the node's configuration, its programs, and what earlier stages found."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +24,7 @@ _PRIVATE = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATC
 
 @dataclass(slots=True)
 class Found:
-    """What stages give to later ones.
-
-    `config`: with what the cluster has decided, on machines that join one. `wake` starts the running kubelet again.
-    """
+    """What stages give to later ones. `config`: with what the cluster has decided, on machines that join one."""
 
     config: NodeConfig | None = None
     signers: Signers | None = None
@@ -36,7 +32,6 @@ class Found:
     bin: Path | None = None
     archives: Sorting | None = None
     images: Images | None = None
-    wake: asyncio.Event | None = None
     membership: Membership | None = None
     left: bool = False  # this server has etcd's data, and its cluster knows it no more
     problems: dict[str, str] = field(default_factory=dict)
