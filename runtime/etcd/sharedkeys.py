@@ -1,7 +1,9 @@
 """What a new machine needs beside a snapshot: the authorities and keys of the cluster, kept inside etcd itself.
 
-k3s pkg/cluster/{storage,encrypt}.go: the key /bootstrap/HASH holds what servers share, encrypted with the server's
-secret; HASH is of that secret. Without it a snapshot on another machine would be full of secrets that nobody can read.
+k3s keeps the same under /bootstrap/HASH (pkg/cluster/storage.go). Without it a snapshot on another machine would be
+full of secrets that nobody can read. Snapshots get into strangers' hands, and people choose weak tokens: so both the
+name and the key come from the token by scrypt, where k3s has a plain hash and 4096 rounds of PBKDF2, and one guess
+costs 0.1 s.
 """
 
 import base64
@@ -18,11 +20,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bundles.errors import FormatError, TrustError
 from runtime.etcd.bolt import Database
 
-PREFIX: Final = "/bootstrap/"
-SALT: Final = 8  # bytes
+PREFIX: Final = "/bootstrap/sealift-"
+SALT: Final = 16  # bytes
 NONCE: Final = 12
-_ROUNDS: Final = 4096  # of PBKDF2, as k3s; a secret of ours has 128 random bits
+_ROUNDS: Final = 1 << 15  # of scrypt, with _BLOCK 32 MB
+_BLOCK: Final = 8
+_MEMORY: Final = 64 << 20
 _KEY: Final = 32
+_NAMED: Final = b"sealift bootstrap"  # the salt of the name: it must be found again by the token alone
 _MAX: Final = 1 << 20  # bytes
 _VARINT: Final = 10  # octets at most
 
@@ -37,11 +42,11 @@ class KeyValue:
 
 def key_name(secret: str) -> str:
     """Under which key it stands."""
-    return PREFIX + hashlib.sha256(secret.encode()).hexdigest()[:12]
+    return PREFIX + _key(secret, _NAMED)[:16].hex()
 
 
 def seal(secret: str, document: Mapping[str, Any], *, salt: bytes, nonce: bytes) -> bytes:
-    """A document -> `HEX(salt):BASE64(nonce, ciphertext)`; 8 and 12 random bytes."""
+    """A document -> `HEX(salt):BASE64(nonce, ciphertext)`; 16 and 12 random bytes."""
     text = json.dumps(document, sort_keys=True).encode()
     sealed = AESGCM(_key(secret, salt)).encrypt(nonce, text, None)
     return salt.hex().encode() + b":" + base64.b64encode(nonce + sealed)
@@ -82,7 +87,7 @@ def pairs(database: Database) -> Iterator[KeyValue]:
 
 
 def _key(secret: str, salt: bytes) -> bytes:
-    return hashlib.pbkdf2_hmac("sha1", secret.encode(), salt, _ROUNDS, _KEY)
+    return hashlib.scrypt(secret.encode(), salt=salt, n=_ROUNDS, r=_BLOCK, p=1, maxmem=_MEMORY, dklen=_KEY)
 
 
 def _fields(data: bytes) -> dict[int, bytes]:

@@ -52,13 +52,16 @@ async def keep_members(node: Node, control: Control) -> str:
 async def _keep_keys(node: Node, gateway: Gateway) -> bool:
     """The cluster's keys stand in etcd, sealed with its token, so that a snapshot can be restored on a new machine."""
     secret = read_secrets(node.config).server
-    name = sharedkeys.key_name(secret)
+    name = await asyncio.to_thread(sharedkeys.key_name, secret)
     if await gateway.get(name) is None:
-        octets = SystemEntropy().octets
-        document = shared_document(node.paths)
-        sealed = sharedkeys.seal(secret, document, salt=octets(sharedkeys.SALT), nonce=octets(sharedkeys.NONCE))
-        await gateway.put(name, sealed)
+        await gateway.put(name, await asyncio.to_thread(_sealed, node, secret))
     return True
+
+
+def _sealed(node: Node, secret: str) -> bytes:
+    octets = SystemEntropy().octets
+    document = shared_document(node.paths)
+    return sharedkeys.seal(secret, document, salt=octets(sharedkeys.SALT), nonce=octets(sharedkeys.NONCE))
 
 
 async def node_names(node: Node) -> frozenset[str] | None:

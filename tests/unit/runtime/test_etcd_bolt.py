@@ -1,5 +1,6 @@
 """etcd's database file: what is emptied for a new cluster, and that no bytes make the reader stumble."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,3 +82,14 @@ def test_damaged_bytes_are_refused_or_read_and_nothing_else(
             make_new(found)
     except SealiftError:
         pass
+
+
+def test_whoever_finds_a_snapshot_pays_for_every_guess_of_the_token() -> None:
+    assert sharedkeys.key_name(SECRET) == sharedkeys.key_name(SECRET) != sharedkeys.key_name("another")
+    plain = hashlib.sha256(SECRET.encode()).hexdigest()
+    assert plain[:8] not in sharedkeys.key_name(SECRET), "not by a hash that is cheap"
+    sealed = sharedkeys.seal(SECRET, {"x": 1}, salt=b"s" * 16, nonce=b"n" * 12)
+    assert sharedkeys.unseal(SECRET, sealed) == {"x": 1}
+    for damaged in (b"", b":", b"zz:AAAA", sealed[:40], sealed.replace(b":", b"")):
+        with pytest.raises(SealiftError):
+            sharedkeys.unseal(SECRET, damaged)
