@@ -19,6 +19,7 @@ from runtime import options
     metavar="N",
     help="Further machines that join the first one.",
 )
+@click.option("--one-copy", is_flag=True, help="They get no bundle: they fetch the first one's.")
 @options.trust_flags
 @click.option(
     "--work", type=options.PATH, metavar="DIR", help="Disk for the machine, removed at the end. [default: /var/tmp]"
@@ -32,6 +33,7 @@ def prove(
     bundle: Path,
     report: Path,
     agents: int,
+    one_copy: bool,
     key: Path | None,
     policy: Path | None,
     insecure: bool,
@@ -74,6 +76,7 @@ def prove(
             logs=logs,
             patience=proof.PATIENCE if timeout is None else timeout,
             agents=agents,
+            one_copy=one_copy,
             environment=os.environ,
             clock=time.monotonic,
             progress=make_progress(progress, sys.stderr, time.monotonic),  # type: ignore[arg-type] # click checked it

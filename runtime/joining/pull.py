@@ -139,7 +139,6 @@ class Pull:
     def _fetch_one(self, file: RemoteFile, target: Path, part: Path) -> None:
         """Until the file is whole; a server that brings nothing several times in a row is given up."""
         fruitless = 0
-        self.progress.begin(f"fetching {file.path}", file.size)
         while True:
             before = part.stat().st_size if part.exists() else 0
             try:

@@ -46,6 +46,7 @@ class Proving:
         logs: a folder that takes the machine's logs; None: they go with it.
         patience: seconds until everything must be ready.
         agents: how many further machines join the first.
+        one_copy: they get no bundle: they fetch the first one's.
         environment: of this process.
         clock: seconds that never go back.
         progress: told of bytes checked.
@@ -60,6 +61,7 @@ class Proving:
     logs: Path | None
     patience: float
     agents: int
+    one_copy: bool
     environment: Mapping[str, str]
     clock: Callable[[], float]
     progress: Progress
@@ -121,7 +123,7 @@ def _boot_and_leave(given: Proving, offer: Offer, env: Mapping[str, str], findin
 def _try(given: Proving, offer: Offer, places: tuple[Place, ...], env: Mapping[str, str], findings: Findings) -> None:
     findings.phase = Phase.STAGE
     for place in places:
-        _stage(given, place.home)
+        _stage(given, place.home, empty=given.one_copy and place.number > 1)
         place.group.make()
     attempt = Attempt(
         index=offer.index,
@@ -169,10 +171,12 @@ def _lay_out(work: Path, places: tuple[Place, ...], ledger: Ledger) -> None:
     ledger.make_mount_points(PRIVATE)
 
 
-def _stage(given: Proving, home: Path) -> None:
+def _stage(given: Proving, home: Path, *, empty: bool = False) -> None:
     layout = host_layout(home)
     with os_errors(layout.data):
         layout.data.mkdir(mode=0o755, parents=True)
+    if empty:
+        return
     stage(
         given.bundle,
         layout,
