@@ -108,10 +108,10 @@ class Session:
                     used = self._tokens.header(endpoint, ask.actions, ask.scopes)
                 answer = self._send(ask, used)
                 if answer.status == 401 and renewed < 2:
-                    renewed += 1
                     asked = answer.headers("WWW-Authenticate")
                     answer.close()
                     self._tokens.renew(endpoint, ask.actions, used, asked, ask.scopes)
+                    renewed += 1
                     continue
             except Broken as exc:
                 fatal = exc.fatal or not (exc.connected or _origin(ask.url) in self._answered)

@@ -208,8 +208,8 @@ def _broken(error: exceptions.HTTPError, connected: bool) -> Broken:
         return Broken(f"TLS: {_tls_reason(inner)}", connected=connected, fatal=verify or "WRONG_VERSION" in str(inner))
     kinds: tuple[tuple[type[BaseException], str, bool], ...] = (
         (exceptions.NameResolutionError, "no such host", False),
-        (exceptions.ConnectTimeoutError, "no connection in time", False),
         (exceptions.NewConnectionError, getattr(cause, "strerror", None) or "no connection", False),
+        (exceptions.ConnectTimeoutError, "no connection in time", False),
         (exceptions.ReadTimeoutError, "no answer in time", True),
         (exceptions.IncompleteRead, "the answer was cut", True),
         (exceptions.ProtocolError, "the connection broke", True),

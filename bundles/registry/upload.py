@@ -131,6 +131,8 @@ class Upload:
                 raise _Lost
             if reached > done:
                 patience.progress()
+            elif answer is not None and answer.status in (202, 204):
+                patience.wait("the registry takes the upload and keeps nothing of it")
             done = reached
         return place
 
