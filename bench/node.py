@@ -52,24 +52,36 @@ def only_one(bench: Bench) -> Iterator[Ledger]:
 
 @contextlib.asynccontextmanager
 async def machine(bench: Bench, ledger: Ledger) -> AsyncIterator[Place]:
-    """A fresh machine with the bundle staged by the command that users type; its folder goes with it."""
+    """A fresh machine with the bundle staged by the command that users type, on a switch of its own."""
+    switch = await start_switch(bench.scratch / f"switch-{secrets.token_hex(4)}.log", _env(bench), ipv6=False)
+    try:
+        async with neighbour(bench, ledger, switch, 1, NODE) as place:
+            yield place
+    finally:
+        await switch.child.stop(0.0)
+
+
+@contextlib.asynccontextmanager
+async def neighbour(bench: Bench, ledger: Ledger, switch: Switch, number: int, name: str) -> AsyncIterator[Place]:
+    """The same as one more machine on a switch, in its socket `number`; its folder goes with it."""
     work = bench.scratch / f"machine-{secrets.token_hex(4)}"
     group = Group(f"sealift-{work.name}", hierarchies(Path("/proc/self/mountinfo").read_text()))
     ledger.will_make(work=work, group=group.name)
-    home = work / NODE
+    home = work / name
     host_layout(home).data.mkdir(parents=True)
     folder, words = host_layout(home).data, ("--insecure-no-signature", "--progress", "none")
     bench.run([bench.program("sealift-node"), "stage", bench.bundle, "--data-dir", folder, *words])
     group.make()
-    env = clean_environment({**bench.environment, "PYTHONPATH": str(bench.root)})
-    switch = await start_switch(home / "switch.log", env, ipv6=False)
     try:
-        made = await start_machine(switch, group, name=NODE, port=Port(1), home=home, env=env, ipv6=False)
+        made = await start_machine(switch, group, name=name, port=Port(number), home=home, env=_env(bench), ipv6=False)
         try:
             yield Place(machine=made, switch=switch)
         finally:
             await made.stop()
     finally:
-        await switch.child.stop(0.0)
         group.remove()
         remove(work)
+
+
+def _env(bench: Bench) -> dict[str, str]:
+    return dict(clean_environment({**bench.environment, "PYTHONPATH": str(bench.root)}))

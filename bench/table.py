@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.figures import boot, build, build_memory, import_, memory, readers, signing, size, startup
+from bench.figures import boot, build, build_memory, import_, join, memory, readers, signing, size, startup
 from bench.model import Figure
 from bench.timing import Bench
 
@@ -13,6 +13,7 @@ MEASURES: Mapping[str, Measure] = {
     "build": build.measure,
     "build_memory": build_memory.measure,
     "import": import_.measure,
+    "join": join.measure,
     "size": size.measure,
     "memory": memory.measure,
     "readers": readers.measure,

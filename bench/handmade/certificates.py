@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bench.handmade.settings import AGENT, API, CRED, TLS, Settings, write
@@ -92,8 +92,8 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _kubeconfig(path: Path, folder: Path, stem: str) -> None:
-    cluster = {"server": API, "certificate-authority": str(folder / "server-ca.crt")}
+def _kubeconfig(path: Path, folder: Path, stem: str, api: str = API) -> None:
+    cluster = {"server": api, "certificate-authority": str(folder / "server-ca.crt")}
     user = {"client-certificate": str(folder / f"{stem}.crt"), "client-key": str(folder / f"{stem}.key")}
     document = {
         "apiVersion": "v1",
@@ -127,6 +127,25 @@ def make(settings: Settings) -> None:
     _leaf(peers, TLS / "etcd/peer-server-client", "etcd-peer", names=(*HERE, *own))
     _leaf(store, TLS / "etcd/client", "etcd-client")
     _encryption()
+
+
+def make_agent(settings: Settings, api: str) -> None:
+    """What a second node needs, below agent, signed with the first one's authorities, which were carried over."""
+    client, server = (_carried(TLS / name) for name in ("client-ca", "server-ca"))
+    for name in ("client-ca", "server-ca"):
+        write(AGENT / f"{name}.crt", (TLS / f"{name}.crt").read_bytes(), 0o644)
+    _leaf(server, AGENT / "serving-kubelet", settings.node, names=(*HERE, settings.node, settings.address))
+    _leaf(client, AGENT / "client-kubelet", f"system:node:{settings.node}", "system:nodes")
+    _leaf(client, AGENT / "client-kube-proxy", "system:kube-proxy")
+    _kubeconfig(AGENT / "kubelet.kubeconfig", AGENT, "client-kubelet", api)
+    _kubeconfig(AGENT / "kubeproxy.kubeconfig", AGENT, "client-kube-proxy", api)
+
+
+def _carried(path: Path) -> Authority:
+    certificate = x509.load_pem_x509_certificate(path.with_name(f"{path.name}.crt").read_bytes())
+    key = load_pem_private_key(path.with_name(f"{path.name}.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return Authority(certificate, key)
 
 
 def _clients(client: Authority, front: Authority, settings: Settings) -> None:
