@@ -30,6 +30,13 @@ PURE = {
     "bundles.index",
     "bundles.consistency",
     "bundles.sums",
+    "bundles.registry.artifact",
+    "bundles.registry.bandwidth",
+    "bundles.registry.challenge",
+    "bundles.registry.credentials",
+    "bundles.registry.documents",
+    "bundles.registry.place",
+    "bundles.registry.retry",
     "bundles.ustar",
     "bundles.layers.members",
     "bundles.layers.model",
@@ -145,6 +152,12 @@ def test_imports_follow_the_arrows(module: str, path: Path) -> None:
 def test_programs_are_started_in_one_module_of_each_half(module: str, path: Path) -> None:
     if "subprocess" in {name.partition(".")[0] for name in imported(path)}:
         assert module in SUBPROCESS_DOORS, f"{module} must start programs through {package_door(module)}"
+
+
+def test_one_module_speaks_http_to_registries() -> None:
+    assert [
+        module for module, path in modules() if "urllib3" in {name.partition(".")[0] for name in imported(path)}
+    ] == ["bundles.registry.transport"]
 
 
 @pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")

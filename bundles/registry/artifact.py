@@ -14,8 +14,7 @@ from bundles import index, jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import FormatError
 from bundles.index import INDEX_NAME, BundleIndex
-from bundles.registry.documents import TITLE, Document, RemoteDescriptor, RemoteIndex, RemoteManifest
-from bundles.registry.referrers import EMPTY_CONFIG
+from bundles.registry.documents import EMPTY_CONFIG, TITLE, Document, RemoteDescriptor, RemoteIndex, RemoteManifest
 from bundles.signing import envelope, names
 
 BUNDLE: Final = "application/vnd.sealift.bundle.v1+json"

@@ -41,6 +41,9 @@ class RemoteDescriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     urls: list[str] = []
 
 
+EMPTY_CONFIG: Final = RemoteDescriptor(media_type=EMPTY, digest=Digest.of(EMPTY_DATA), size=len(EMPTY_DATA))
+
+
 class RemoteManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """An image manifest, which may be an artifact's or a referrer's."""
 

@@ -9,15 +9,13 @@ from typing import Final
 from bundles import jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import SealiftError
-from bundles.registry.documents import EMPTY, EMPTY_DATA, Document, RemoteDescriptor, RemoteIndex, RemoteManifest
+from bundles.registry.documents import EMPTY_CONFIG, Document, RemoteDescriptor, RemoteIndex, RemoteManifest
 from bundles.registry.place import Repository
 from bundles.registry.protocol import Registry
 from bundles.registry.transport import Check
 from bundles.signing.images import referrers_tag
 
 _TRIES: Final = 5
-
-EMPTY_CONFIG: Final = RemoteDescriptor(media_type=EMPTY, digest=Digest.of(EMPTY_DATA), size=len(EMPTY_DATA))
 
 
 def referrer(subject: RemoteDescriptor, kind: str, layers: Sequence[RemoteDescriptor]) -> Document:

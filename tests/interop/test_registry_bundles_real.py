@@ -18,6 +18,7 @@ from bundles.registry.place import Repository
 from tests.support.containerd import Containerd
 from tests.support.cosigning import key_files
 from tests.support.cuttingproxy import cutting_proxy
+from tests.support.gotools import go_tool
 from tests.support.registry import Registry, running_registry
 
 pytestmark = pytest.mark.real
@@ -122,3 +123,12 @@ def test_containerd_pulls_where_the_printed_registries_yaml_says(pushed: Pushed,
         daemon.ctr("images", "pull", "--plain-http", name)
         (row,) = [line for line in daemon.ctr("images", "ls").stdout.splitlines() if name in line]
         assert str(image.digest) in row
+
+
+def test_what_oras_is_made_of_pulls_the_bundle_with_its_file_names(pushed: Pushed, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [go_tool("orasgo"), pushed.place, tmp_path / "got"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == pushed.said["digest"]
+    for file in [index.INDEX_NAME, *(one.path for one in pushed.document.files)]:
+        assert (tmp_path / "got" / file).read_bytes() == (pushed.bundle / file).read_bytes()
