@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.figures import boot, build, build_memory, import_, join, memory, readers, signing, size, startup
+from bench.figures import boot, build, build_memory, import_, join, memory, readers, registry, signing, size, startup
 from bench.model import Figure
 from bench.timing import Bench
 
@@ -17,6 +17,7 @@ MEASURES: Mapping[str, Measure] = {
     "size": size.measure,
     "memory": memory.measure,
     "readers": readers.measure,
+    "registry": registry.measure,
     "signing": signing.measure,
     "startup": startup.measure,
 }
