@@ -1,6 +1,8 @@
 """The fuzzer itself: bugs that were planted are found, and a run that proves nothing fails."""
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tests.fuzz import modes, run
 from tests.fuzz.model import taken
 from tests.fuzz.planted.words import RudeError
 
+ROOT = Path(__file__).resolve().parents[2]
 # Planted bug -> what the runner must say of it.
 PLANTED = {
     "crash": "finding",
@@ -65,3 +68,13 @@ def test_words_for_terminals_are_plain() -> None:
 def test_a_reader_without_a_seed_is_a_mistake() -> None:
     with pytest.raises(KeyError):
         list(modes.seeds({"one": bool}, {}))
+
+
+def test_what_the_starter_weighs_does_not_count_as_the_target_s(tmp_path: Path) -> None:
+    """A test worker of 763 MB made every target run out of memory."""
+    script = (
+        "import sys; from pathlib import Path; from tests.fuzz import run; ballast = b'x' * 700_000_000;"
+        f"(result,) = run.fuzz(['tests.fuzz.targets.json'], 3, Path({str(tmp_path)!r})); print(result.memory)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 450
