@@ -72,6 +72,7 @@ class FakeRegistry:
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.uploads: dict[str, bytearray] = {}
+        self.begun = 0  # uploads so far
         self.seen: list[Seen] = []
         self.faults: Faults = lambda seen, number: None
         self.ranges = True
@@ -240,7 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
                 registry.blobs[repository, query["mount"]] = mounted
                 return 201, {"Location": f"/v2/{repository}/blobs/{query['mount']}"}, b""
             with registry.lock:
-                name = f"upload{len(registry.uploads)}"
+                registry.begun += 1  # never a name again: two uploads at once would share their bytes
+                name = f"upload{registry.begun}"
                 registry.uploads[name] = bytearray()
             return 202, {"Location": f"/v2/{repository}/blobs/uploads/{name}?state=1", "Range": "0-0"}, b""
         if name not in registry.uploads:
