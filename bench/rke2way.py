@@ -66,6 +66,7 @@ def _gzipped(archive: SealedArchive, layer: SealedLayer, blobs: Path, level: int
     temp = blobs / f"{layer.digest.hex}.part"
     with temp.open("wb") as file:
         writer = HashingWriter(file)
+        # typeshed wants a file that can be read, too
         with gzip.GzipFile(fileobj=writer, mode="wb", compresslevel=level, mtime=0) as packed:  # type: ignore[call-overload]
             for piece in ZstdLayer(chunks, str(layer.digest)).content():
                 packed.write(piece)
