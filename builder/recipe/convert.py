@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from builder.recipe import urlkind
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import (
     CHARTS,
@@ -68,13 +69,14 @@ def size_of(text: str) -> int:
 
 def source_of(values: Values) -> str:
     """The text that says where a component comes from; "" when it had a problem."""
-    return str(values.get("go") or values.get("compile") or values.get("deb") or values.get("file") or "")
+    kinds = ("go", "compile", "deb", "file", "url")
+    return next((str(values[kind]) for kind in kinds if values.get(kind)), "")
 
 
 def version_of(values: Values) -> str:
     """A component's own version: after @ or = of its source, or its `version` key; "" when none is said."""
     source = source_of(values)
-    if source.startswith("./"):
+    if urlkind.own_version(source):
         return str(values.get("version") or "")
     return source.partition("@")[2] or source.partition("=")[2]
 
@@ -100,6 +102,8 @@ def output_names(values: Values) -> list[str]:
         return [PurePosixPath(values["file"]).name]
     if "userland" in values:
         return _userland_paths(values)
+    if "url" in values or "image" in values:
+        return urlkind.output_names(values)
     listed = values.get("build") or values.get("output") or values.get("files") or []
     names = list(listed) if isinstance(listed, Mapping) else [text for text in listed if text]
     return [PurePosixPath(name).name for name in names]
@@ -113,13 +117,18 @@ def make_component(name: str, values: Values) -> Component:
     if "compile" in values:
         return CompileComponent(
             name=name,
-            source=values["compile"],
+            source=urlkind.with_version(values["compile"], version),
             version=version,
             run=tuple(_with_version(command, version) for command in values["run"]),
             output={file: PurePosixPath(path) for file, path in named(values["output"]).items()},
             needs=tuple(values.get("needs", ())),
             static=values.get("static", True),
+            witness=urlkind.make_witness(values, version),
         )
+    if "url" in values:
+        return urlkind.make_url(name, values)
+    if "image" in values:
+        return urlkind.make_image_files(name, values)
     if "deb" in values:
         paths = {file: PurePosixPath(path.lstrip("/")) for file, path in named(values["files"]).items()}
         package = values["deb"].partition("=")[0]

@@ -7,7 +7,7 @@ one mistake is told once.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.recipe import convert
+from builder.recipe import convert, urlkind
 from builder.recipe.document import Document, near
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import CHARTS
@@ -49,8 +49,9 @@ class _Checks:
             doc.problem((name,), "the name charts stands for all packaged charts", "choose another name")
         if "go" in values:
             self.go_component(name, values)
+        urlkind.check(name, values, doc.problem)
         source = convert.source_of(values)
-        if "version" in values and source and not source.startswith("./"):
+        if "version" in values and source and not urlkind.own_version(source):
             doc.problem((name, "version"), "the source says the version already", "remove the key")
         if source and values.get("version", "said by the source") is not None:
             self.version_words(name, values)

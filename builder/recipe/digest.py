@@ -25,7 +25,7 @@ def recipe_digest(recipe: Recipe) -> Digest:
 def _plain(value: Any) -> Any:
     if isinstance(value, Reference):
         return value.original
-    if isinstance(value, (Platform, PurePath)):
+    if isinstance(value, (Platform, PurePath, Digest)):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = {

@@ -6,6 +6,7 @@ the conversion to values.
 
 from collections.abc import Mapping
 
+from builder.recipe import urlkind, words
 from builder.recipe.kinds import (
     Anything,
     Choice,
@@ -28,13 +29,13 @@ FORMAT = 1
 BUNDLE, COMPONENTS, IMAGES, CHARTS = "bundle.yaml", "components.yaml", "images.yaml", "charts.yaml"
 DEFAULT_RUNTIME = "rke2-runtime"
 
-_SEGMENT = r"(?!\.\.?(?:/|$))[A-Za-z0-9_][A-Za-z0-9._+@~-]*"
-_BELOW = rf"{_SEGMENT}(?:/{_SEGMENT})*"
+_SEGMENT = words.SEGMENT
+_BELOW = words.BELOW
 _GO_MODULE = r"[A-Za-z0-9][A-Za-z0-9._~-]*(?:/(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~-]+)*"
 _GO_VERSION = r"v[0-9]+\.[0-9]+\.[0-9]+(?:[-+][A-Za-z0-9.+-]+)?"
 _DEB_NAME = r"[a-z0-9][a-z0-9.+-]+"
 _DEB_VERSION = r"[0-9][A-Za-z0-9.+:~-]*"
-_LOCAL = rf"\./{_BELOW}"
+_LOCAL = words.LOCAL
 _LINE = r"[^\x00-\x1f\x7f]"
 
 
@@ -47,7 +48,7 @@ def _platform(text: str) -> Platform:
 
 
 NAME = Text(what="a name (lower-case letters, digits, . _ -)", pattern=r"[a-z0-9](?:[a-z0-9._-]{0,62})")
-PROGRAM = Text(what="a file name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,126}", example="kubelet")
+PROGRAM = words.PROGRAM
 BUNDLE_VERSION = Text(
     what="a version that begins with v and a digit", pattern=r"v[0-9][A-Za-z0-9._-]{0,99}", example="v1.34.4-rke2r1"
 )
@@ -203,12 +204,13 @@ COMPILE_RECORD = Record(
     fields={
         "compile": Field(
             kind=Text(
-                what="deb-source:NAME=VERSION, go-source:MODULE@VERSION or ./folder",
-                pattern=rf"deb-source:{_DEB_NAME}={_DEB_VERSION}|go-source:{_GO_MODULE}@{_GO_VERSION}|{_LOCAL}",
+                what="deb-source:NAME=VERSION, go-source:MODULE@VERSION, url:https://... or ./folder",
+                pattern=rf"deb-source:{_DEB_NAME}={_DEB_VERSION}|go-source:{_GO_MODULE}@{_GO_VERSION}|url:{words.URL}|{_LOCAL}",
                 example="deb-source:socat=1.7.4.4-2",
             ),
             doc="`deb-source:NAME=VERSION`, a Debian source package with its patches; `go-source:MODULE@VERSION`, the "
-            "files of a Go module; `./folder`, sources beside the recipe.",
+            "files of a Go module; `url:https://...`, an archive that somebody publishes, a single folder at its top "
+            "taken off; `./folder`, sources beside the recipe.",
             required=True,
         ),
         "run": Field(
@@ -233,6 +235,7 @@ DEB_RECORD = Record(
             required=True,
         ),
         "files": Field(
+        **urlkind.WITNESS_FIELDS,
             kind=ItemsOrTable(
                 items=Items(of=PACKAGE_MEMBER, least=1), table=Table(key=PROGRAM, value=PACKAGE_MEMBER, least=1)
             ),
@@ -283,7 +286,6 @@ COMPONENT = OneOf(
         "userland": USERLAND_RECORD,
         "file": FILE_RECORD,
     },
-    later=("url", "image"),
 )
 
 ASSEMBLE_RECORD = Record(
@@ -293,6 +295,8 @@ ASSEMBLE_RECORD = Record(
             kind=REFERENCE,
             doc="`[registry/]repository:tag`. The runtime image has no tag: it gets the bundle's version and flavour.",
             required=True,
+        "url": urlkind.URL_RECORD,
+        "image": urlkind.IMAGE_FILES_RECORD,
         ),
         "layers": Field(
             kind=Items(of=Table(key=WHAT, value=IMAGE_FOLDER, least=1), least=1),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, UrlComponent, Witness
 from bundles.platform import Platform
 from bundles.reference import Reference
 
@@ -62,7 +63,8 @@ class GoComponent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompileComponent:
-    """C sources and a short list of commands. `source`: `deb-source:NAME=VERSION`, `go-source:MODULE@VERSION`, `./dir`.
+    """C sources and a short list of commands. `source`: `deb-source:NAME=VERSION`, `go-source:MODULE@VERSION`,
+    `url:https://...`, `./dir`.
 
     `output` maps file name -> path below the source folder.
     """
@@ -74,6 +76,7 @@ class CompileComponent:
     output: Mapping[str, PurePosixPath]
     needs: tuple[str, ...] = ()
     static: bool = True
+    witness: Witness = NO_WITNESS
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -131,7 +134,15 @@ class FileComponent:
         return (self.path.name,)
 
 
-Component = GoComponent | CompileComponent | DebComponent | UserlandComponent | FileComponent
+Component = (
+    GoComponent
+    | CompileComponent
+    | DebComponent
+    | UserlandComponent
+    | FileComponent
+    | UrlComponent
+    | ImageFilesComponent
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

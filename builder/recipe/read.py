@@ -61,7 +61,7 @@ def _check_paths(folder: Path, document: Document) -> None:
     for name, values in (document.values or {}).items():
         if not isinstance(values, dict) or document.name not in (keys.COMPONENTS, keys.CHARTS):
             continue
-        for key, want in (("go", "go.mod"), ("compile", ""), ("file", None), ("folder", "Chart.yaml")):
+        for key, want in (("go", "go.mod"), ("compile", ""), ("file", None), ("key", None), ("folder", "Chart.yaml")):
             text = values.get(key)
             if not isinstance(text, str) or not (text.startswith("./") or key == "folder"):
                 continue

@@ -1,7 +1,7 @@
 """The table of keys as a page for people: docs/recipe.md."""
 
 from builder.recipe import keys
-from builder.recipe.kinds import Choice, Flag, Items, ItemsOrTable, Kind, Number, Record, Table, Text
+from builder.recipe.kinds import Choice, Flag, Items, ItemsOrTable, Kind, Number, OneOf, Record, Table, Text
 
 _HEAD = """\
 # Recipes
@@ -32,8 +32,8 @@ with file, line and key.
 - Names of components, images, charts and archives are map keys: lower-case letters, digits, `.`, `_`, `-`.
 - Paths are relative to the recipe's folder (or to the source's) and never lead out of it; symlinks are not followed.
 - `$version` is the only substitution. In components.yaml it is the component's own version (what stands after `@` or
-  `=`, or its `version` key), in `stamp` and `run`. In images.yaml it is the bundle's version, in `name`, `environment`
-  and `labels`.
+  `=`, or its `version` key), in `stamp`, `run`, URLs and paths of archives. In images.yaml it is the bundle's
+  version, in `name`, `environment` and `labels`.
 - Comments, layout and the order of keys do not count: the lock names the digest of what the recipe says.
 """
 
@@ -44,11 +44,11 @@ def recipe_page() -> str:
     kinds = keys.COMPONENT.kinds
     parts.append(f"## components.yaml\n\nA component's name, then its keys. {keys.COMPONENT.doc}\n")
     parts += [_section(f"`{name}`", 3, record) for name, record in kinds.items()]
-    parts.append(f"Kinds of coming versions: {_words(keys.COMPONENT.later)}.\n")
+    parts += _later(keys.COMPONENT)
     parts.append(_section("images.yaml", 2, keys.ASSEMBLE_RECORD))
     parts.append(f"## charts.yaml\n\nA chart's name, then its keys. {keys.CHART.doc}\n")
     parts += [_section(f"`{name}`", 3, record) for name, record in keys.CHART.kinds.items()]
-    parts.append(f"Kinds of coming versions: {_words(keys.CHART.later)}.\n")
+    parts += _later(keys.CHART)
     return "\n".join(parts)
 
 
@@ -64,6 +64,10 @@ def _section(title: str, level: int, record: Record) -> str:
 
 
 def takes(kind: Kind) -> str:
+def _later(kinds: OneOf) -> list[str]:
+    return [f"Kinds of coming versions: {_words(kinds.later)}.\n"] if kinds.later else []
+
+
     """What a kind of value takes, in a few words."""
     match kind:
         case Text():
