@@ -11,7 +11,7 @@ from bundles.registry.bandwidth import parse_rate
 from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.mirrors import parse_mirrors
 from bundles.registry.timing import real_timing
-from bundles.registry.transport import Wire
+from bundles.registry.wire import Wire
 
 _TIMEOUT = 60.0  # seconds that a helper may take: some ask their user
 _NONE = "credentials not found"  # docker-credential-helpers: the error that means "ask without"

@@ -19,8 +19,9 @@ from bundles.registry.protocol import Read, Write
 from bundles.registry.session import Ask, Session
 from bundles.registry.timing import Timing
 from bundles.registry.tokens import PUSH, Keys, Tokens
-from bundles.registry.transport import Broken, Check, Transport, Wire
+from bundles.registry.transport import Transport
 from bundles.registry.upload import PIECE, Upload
+from bundles.registry.wire import Broken, Check, Wire
 from bundles.signing.images import referrers_tag
 
 T = TypeVar("T")

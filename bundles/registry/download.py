@@ -15,7 +15,8 @@ from bundles.registry.bandwidth import Bucket
 from bundles.registry.place import Endpoint
 from bundles.registry.protocol import Write
 from bundles.registry.session import Ask, Session
-from bundles.registry.transport import Answer, Broken, Check
+from bundles.registry.transport import Answer
+from bundles.registry.wire import Broken, Check
 
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _WINDOW: Final = 60.0  # seconds in which at least _LEAST bytes arrive, or the connection counts as broken

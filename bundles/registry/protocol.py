@@ -6,7 +6,7 @@ from typing import Protocol
 from bundles.digest import Digest
 from bundles.registry.documents import Document, RemoteDescriptor
 from bundles.registry.place import Repository
-from bundles.registry.transport import Check
+from bundles.registry.wire import Check
 
 Write = Callable[[bytes, int], None]
 """Puts bytes at an offset of the blob; bytes may be written twice, the last count."""

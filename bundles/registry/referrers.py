@@ -12,7 +12,7 @@ from bundles.errors import SealiftError
 from bundles.registry.documents import EMPTY_CONFIG, Document, RemoteDescriptor, RemoteIndex, RemoteManifest
 from bundles.registry.place import Repository
 from bundles.registry.protocol import Registry
-from bundles.registry.transport import Check
+from bundles.registry.wire import Check
 from bundles.signing.images import referrers_tag
 
 _TRIES: Final = 5

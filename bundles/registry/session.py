@@ -14,7 +14,8 @@ from bundles.registry import url as urls
 from bundles.registry.place import Endpoint
 from bundles.registry.timing import Timing
 from bundles.registry.tokens import PULL, Tokens, TokenServerBusy
-from bundles.registry.transport import Answer, Body, Broken, Check, Transport
+from bundles.registry.transport import Answer, Transport
+from bundles.registry.wire import Body, Broken, Check
 
 _MAX_ERROR: Final = 64 << 10  # bytes of an error's body
 _SHOWN: Final = 300  # characters of a registry's own words

@@ -7,48 +7,24 @@ At most `CONNECTIONS` to one host at a time: a thread that wants one more waits 
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3 import exceptions
 
 from bundles.errors import FormatError, LimitError, SealiftError
-from bundles.files import os_errors
 from bundles.registry import url as urls
 from bundles.registry.proxies import proxy_for
+from bundles.registry.tls import tls_broken, tls_context
+from bundles.registry.wire import Body, Broken, HostTls, Wire
 
 CONNECTIONS: Final = 8  # to one host
 CHUNK: Final = 1 << 18  # bytes
-_CONNECT: Final = 15.0  # seconds
-_READ: Final = 60.0  # seconds without a byte
 _REDIRECTS: Final = 5
 _MOVED: Final = (301, 302, 303, 307, 308)
 _AGENT: Final = "sealift"
-
-Body = bytes | Iterable[bytes] | None
-
-
-class Broken(Exception):
-    """The connection could not be made, or broke. `fatal`: no use in trying again (a wrong certificate)."""
-
-    def __init__(self, reason: str, *, connected: bool, fatal: bool = False) -> None:
-        """`reason` in words; `connected` when the host answered at all."""
-        super().__init__(reason)
-        self.reason, self.connected, self.fatal = reason, connected, fatal
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wire:
-    """How hosts are reached: CA files beside the system's, the environment's proxies, seconds of patience."""
-
-    ca_files: tuple[Path, ...] = ()
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    connect: float = _CONNECT
-    read: float = _READ
 
 
 class Answer:
@@ -119,7 +95,7 @@ class Transport:
         """Nothing is connected yet."""
         self._wire = wire
         self._lock = threading.Lock()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str | None, HostTls], urllib3.PoolManager] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, where: object) -> Answer:
         """One request, following redirects of GET and HEAD; `Authorization` goes to the host of `url` alone.
@@ -154,15 +130,15 @@ class Transport:
         return Answer(response, url)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = proxy_for(url, self._wire.env)
+        kind = proxy_for(url, self._wire.env), self._wire.hosts.get(urlsplit(url).netloc, HostTls())
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._make(proxy)
-            return self._pools[proxy]
+            if kind not in self._pools:
+                self._pools[kind] = self._make(*kind)
+            return self._pools[kind]
 
-    def _make(self, proxy: str | None) -> urllib3.PoolManager:
+    def _make(self, proxy: str | None, tls: HostTls) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self._wire.connect, read=self._wire.read)
-        context = _tls(self._wire.ca_files)
+        context = tls_context(self._wire.ca_files, tls)
         if proxy is None:
             return urllib3.PoolManager(16, maxsize=CONNECTIONS, block=True, timeout=timeout, ssl_context=context)
         parsed = urllib3.util.parse_url(proxy)
@@ -173,18 +149,6 @@ class Transport:
             parsed._replace(auth=None).url, 16, headers=None, proxy_headers=headers, maxsize=CONNECTIONS, block=True,
             timeout=timeout, ssl_context=context,
         )  # fmt: skip
-
-
-def _tls(ca_files: Iterable[Path]) -> ssl.SSLContext:
-    """The system's trust and these files'; certificates and names are always checked."""
-    context = ssl.create_default_context()
-    for path in ca_files:
-        with os_errors(path):
-            try:
-                context.load_verify_locations(cafile=path)
-            except ssl.SSLError as exc:
-                raise FormatError("not a file of CA certificates", where=path, want="PEM") from exc
-    return context
 
 
 @contextlib.contextmanager
@@ -204,8 +168,7 @@ def _broken(error: exceptions.HTTPError, connected: bool) -> Broken:
         inner = error.original_error
     cause = inner.__cause__ or inner
     if isinstance(inner, exceptions.SSLError):
-        verify = "CERTIFICATE_VERIFY_FAILED" in str(inner)
-        return Broken(f"TLS: {_tls_reason(inner)}", connected=connected, fatal=verify or "WRONG_VERSION" in str(inner))
+        return tls_broken(inner, connected=connected)
     kinds: tuple[tuple[type[BaseException], str, bool], ...] = (
         (exceptions.NameResolutionError, "no such host", False),
         (exceptions.NewConnectionError, getattr(cause, "strerror", None) or "no connection", False),
@@ -218,22 +181,3 @@ def _broken(error: exceptions.HTTPError, connected: bool) -> Broken:
         if isinstance(inner, kind):
             return Broken(reason, connected=connected or answered)
     return Broken(type(inner).__name__, connected=connected)
-
-
-def _tls_reason(error: BaseException) -> str:
-    text = str(error)
-    for mark, reason in (
-        ("self-signed", "a certificate that nobody known signed"),
-        ("unable to get local issuer", "a certificate that nobody known signed"),
-        ("Hostname mismatch", "the certificate is another host's"),
-        ("doesn't match", "the certificate is another host's"),
-        ("expired", "the certificate has expired"),
-        ("WRONG_VERSION_NUMBER", "the registry does not speak TLS here"),
-    ):
-        if mark in text:
-            return reason
-    return "no secure connection"
-
-
-Check = Callable[[], None]
-"""Called every now and then; raises when there is no use in going on."""

@@ -16,7 +16,8 @@ from bundles.registry.place import Endpoint, Repository
 from bundles.registry.protocol import Read
 from bundles.registry.session import Ask, Session
 from bundles.registry.tokens import PUSH
-from bundles.registry.transport import Answer, Check
+from bundles.registry.transport import Answer
+from bundles.registry.wire import Check
 
 PIECE: Final = 64 << 20  # bytes of one PATCH
 _STARTS: Final = 4  # uploads begun for one blob

@@ -19,7 +19,7 @@ from bundles.registry.mirrors import parse_mirrors
 from bundles.registry.place import Repository
 from bundles.registry.protocol import once
 from bundles.registry.session import no_check
-from bundles.registry.transport import Wire
+from bundles.registry.wire import Wire
 from tests.support.fakeregistry import Clock, FakeRegistry, Fault, Tokens, client, fake_registry
 
 KEYS = Credentials(user="robot", password="s3cret-word")

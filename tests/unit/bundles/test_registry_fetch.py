@@ -13,7 +13,7 @@ from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.mirrors import parse_mirrors
 from bundles.registry.place import Repository
 from bundles.registry.session import no_check
-from bundles.registry.transport import Wire
+from bundles.registry.wire import Wire
 from tests.support.fakeregistry import Clock, FakeRegistry, Fault, Seen, client, fake_registry
 
 DATA = random.Random(1).randbytes(3 << 20)
