@@ -1,3 +1,4 @@
-"""The real bundle of `make test`, for boots."""
+"""The real bundles of `make test`, for boots."""
 
+from tests.interop.conftest import modern_bundle as modern_bundle
 from tests.interop.conftest import rke2_bundle as rke2_bundle
