@@ -7,6 +7,7 @@ sha256 of packages come from a Release-signed index.
 
 from dataclasses import dataclass
 
+from builder.lock.images import LockedImage
 from bundles.digest import Digest
 
 FORMAT = 1
@@ -88,6 +89,7 @@ class Lock:
     buildroot: tuple[LockedInput, ...]
     inputs: tuple[LockedInput, ...]
     charts: tuple[LockedChart, ...]
+    images: tuple[LockedImage, ...] = ()
 
     def of(self, component: str) -> tuple[LockedInput, ...]:
         """What a component is made of: one entry, or one for each package of a userland; none when it is not in."""

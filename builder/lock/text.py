@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import RecipeError
+from builder.lock import imagetext
 from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.recipe import read as recipe_files
 from builder.recipe.chartfile import VERSION
@@ -121,6 +122,7 @@ LOCK_RECORD = Record(
         "buildroot": Field(kind=Items(of=_INPUT, unique=False), doc="Packages of the build root.", required=True),
         "inputs": Field(kind=Items(of=_INPUT, unique=False), doc="Sources.", required=True),
         "charts": Field(kind=Items(of=_CHART, unique=False), doc="Charts.", required=True),
+        "images": imagetext.IMAGES_FIELD,
     },
 )
 
@@ -139,6 +141,7 @@ def parse_lock(text: str | bytes, where: str = recipe_files.LOCK) -> Lock:
     if not document.problems:
         _check_order(document.values, document.problem)
         _check_pins(document.values, document.problem)
+        imagetext.check_order(document.values.get("images", ()), document.problem)
     if document.problems:
         raise ProblemsError(where, document.problems)
     values = document.values
@@ -150,6 +153,7 @@ def parse_lock(text: str | bytes, where: str = recipe_files.LOCK) -> Lock:
         buildroot=tuple(map(_input, values["buildroot"])),
         inputs=tuple(map(_input, values["inputs"])),
         charts=tuple(LockedChart(**_digest_of(chart)) for chart in values["charts"]),
+        images=tuple(map(imagetext.make_image, values.get("images", ()))),
     )
 
 
@@ -161,6 +165,9 @@ def format_lock(lock: Lock) -> str:
         lines += _list(name, [_block(_input_values(each)) for each in sorted(inputs, key=_input_order)])
     charts = sorted(lock.charts, key=lambda chart: chart.name)
     lines += _list("charts", [_flow(_chart_values(chart)) for chart in charts])
+    if lock.images:  # a lock without any keeps the text, and so the digest, that it always had
+        taken = imagetext.sorted_images(lock.images)
+        lines += _list("images", [_block(imagetext.image_values(each)) for each in taken])
     return HEADER + "\n".join(lines) + "\n"
 
 
