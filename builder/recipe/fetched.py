@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
-from urllib.parse import urlsplit
 
 from bundles.digest import Digest
 from bundles.reference import Reference
@@ -72,4 +71,5 @@ class ImageFilesComponent:
 
 def last_part(url: str) -> str:
     """The file name of a URL: the last part of its path; "" for none."""
-    return PurePosixPath(urlsplit(url).path).name
+    path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
+    return PurePosixPath(path).name
