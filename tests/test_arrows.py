@@ -37,6 +37,7 @@ PURE = {
     "bundles.registry.documents",
     "bundles.registry.place",
     "bundles.registry.retry",
+    "bundles.registry.wire",
     "bundles.ustar",
     "bundles.layers.members",
     "bundles.layers.model",

@@ -14,10 +14,9 @@ from typing import Any, Final
 from bundles import jsontext
 from bundles.errors import FormatError
 from bundles.reference import DEFAULT_DOMAIN
-from bundles.registry.place import Repository
+from bundles.registry.place import HUB_NAMES, Repository
 
 MAX_FILE: Final = 1 << 20  # bytes
-_HUB_KEYS: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _HELPER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _IDENTITY: Final = "<token>"  # the user name with which helpers hand out identity tokens
 
@@ -132,4 +131,4 @@ def _normal(key: str) -> str:
 
 
 def _spellings(host: str) -> tuple[str, ...]:
-    return _HUB_KEYS if host in _HUB_KEYS else (host,)
+    return HUB_NAMES if host in HUB_NAMES else (host,)

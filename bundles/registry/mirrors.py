@@ -1,30 +1,29 @@
 """Mirrors: where a registry's images are asked for instead of at itself. Pure; the forms users know.
 
-`--mirror docker.io=host/path`, and registries.yaml of RKE2 and k3s (their documentation, "Private Registry
-Configuration"): endpoints are tried in order, then the registry itself; rewrites hold for mirrors alone.
+`--mirror docker.io=host/path` here, the file registries.yaml in registriesyaml: mirrors are tried in order, then the
+registry itself; rewrites hold for mirrors alone.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-from bundles.errors import FormatError, Problem, ProblemsError, SealiftError, UsageError
-from bundles.registry import url as urls
-from bundles.registry.place import Endpoint, Repository, direct, is_loopback, parse_prefix
+from bundles.errors import UsageError
+from bundles.reference import DEFAULT_DOMAIN
+from bundles.registry.place import HUB, ROOT, Endpoint, Repository, direct, is_loopback, parse_prefix
 
 ANY: Final = "*"
-_GROUP: Final = re.compile(r"\$(?:\{(\w+)\}|(\d+))")
+Replacement = str | Callable[[re.Match[str]], str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mirror:
-    """`origin` of a host that has another registry's images, `before` (a path before /v2), and rewrites of names."""
+    """A host that has another registry's images: `origin`, `root` (the path of its API), and rewrites of names."""
 
     origin: str
-    before: str = ""
-    rewrites: tuple[tuple[re.Pattern[str], str], ...] = ()
+    root: str = ROOT
+    rewrites: tuple[tuple[re.Pattern[str], Replacement], ...] = ()
 
     def endpoint(self, repository: Repository) -> Endpoint:
         """Where this mirror has the repository; the first rewrite that fits counts."""
@@ -33,7 +32,10 @@ class Mirror:
             if pattern.search(path):
                 path = pattern.sub(replacement, path)
                 break
-        return Endpoint(origin=self.origin, before=self.before, path=path, host=self.origin.partition("://")[2])
+        root = self.root
+        if root.startswith(f"{ROOT}/"):  # a path of its own behind /v2 is part of the name there, for tokens too
+            path, root = f"{root.removeprefix(f'{ROOT}/')}/{path}", ROOT
+        return Endpoint(origin=self.origin, root=root, path=path, host=_named(self.origin.partition("://")[2]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,28 +77,6 @@ def parse_mirrors(words: Iterable[str], *, plain: bool | None = None) -> Ways:
     return Ways(mirrors=mirrors, plain=plain)
 
 
-def read_registries(document: Any, *, where: object) -> Ways:
-    """A parsed registries.yaml -> Ways; raises ProblemsError with all that is wrong. `configs` are not looked at."""
-    problems: list[Problem] = []
-    plain = document if document is not None else {}
-    table = (plain.get("mirrors") or {}) if isinstance(plain, dict) else None
-    if not isinstance(table, dict):
-        raise ProblemsError(where, [Problem(where=f"{where}: mirrors", message="want an object")])
-    mirrors: dict[str, list[Mirror]] = {}
-    for registry, entry in table.items():
-        place = f"{where}: mirrors: {registry}"
-        if not isinstance(entry, dict | None):
-            problems.append(Problem(where=place, message="want an object"))
-            continue
-        rewrites = _rewrites((entry or {}).get("rewrite") or {}, place, problems)
-        endpoints = (entry or {}).get("endpoint") or (entry or {}).get("endpoints") or []
-        made = [_mirror(text, rewrites, place, problems) for text in endpoints] if isinstance(endpoints, list) else []
-        mirrors[str(registry)] = [mirror for mirror in made if mirror is not None]
-    if problems:
-        raise ProblemsError(where, problems)
-    return Ways(mirrors=mirrors)
-
-
 def registries_yaml(host: str, prefix: str, domains: Iterable[str], *, plain: bool) -> str:
     """The registries.yaml with which nodes ask HOST/PREFIX for the images of these registries (`domains`)."""
     lines = ["mirrors:"]
@@ -107,35 +87,6 @@ def registries_yaml(host: str, prefix: str, domains: Iterable[str], *, plain: bo
     return "\n".join(lines) + "\n"
 
 
-def _mirror(
-    text: Any, rewrites: tuple[tuple[re.Pattern[str], str], ...], place: str, problems: list[Problem]
-) -> Mirror | None:
-    try:
-        if not isinstance(text, str):
-            raise FormatError("an endpoint is a URL")
-        url = text if "://" in text else f"https://{text}"
-        urls.origin(url)
-        parts = urlsplit(url)
-    except SealiftError as exc:
-        problems.append(Problem(where=place, message=f"not an endpoint: {exc.message}"))
-        return None
-    before = parts.path.rstrip("/").removesuffix("/v2")
-    return Mirror(origin=f"{parts.scheme}://{parts.netloc}", before=before, rewrites=rewrites)
-
-
-def _rewrites(table: Any, place: str, problems: list[Problem]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Go's regular expressions and `$1` as Python has them; for what both know they are the same."""
-    if not isinstance(table, dict):
-        problems.append(Problem(where=place, message="rewrite: want an object"))
-        return ()
-    found = []
-    for pattern, replacement in table.items():
-        try:
-            compiled = re.compile(str(pattern))
-            text = _GROUP.sub(r"\\g<\1\2>", str(replacement).replace("\\", r"\\"))
-            compiled.sub(text, "")
-        except (re.error, IndexError) as exc:
-            problems.append(Problem(where=place, message=f"rewrite: not a pattern: {exc}"))
-            continue
-        found.append((compiled, text))
-    return tuple(found)
+def _named(host: str) -> str:
+    """The registry whose credentials a host gets: Docker Hub's real host is called docker.io in all files."""
+    return DEFAULT_DOMAIN if host == HUB else host

@@ -12,7 +12,9 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, UsageError
 from bundles.reference import DEFAULT_DOMAIN, Reference
 
-_HUB: Final = "registry-1.docker.io"  # where docker.io answers; docker's own client knows it by heart as well
+HUB: Final = "registry-1.docker.io"  # where docker.io answers; docker's own client knows it by heart as well
+HUB_NAMES: Final = ("docker.io", "index.docker.io", HUB)
+ROOT: Final = "/v2"  # distribution-spec, "Endpoints"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -73,7 +75,7 @@ def parse_prefix(text: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Endpoint:
-    """One way to a repository: `origin` (`https://HOST[:PORT]`), `before` (a path before /v2, mostly empty), `path`.
+    """One way to a repository: `origin` (`https://HOST[:PORT]`), `root` (the API's path, nearly always /v2), `path`.
 
     `host` names the registry whose credentials count: that of the URL, and `docker.io` for its real host.
     """
@@ -81,20 +83,20 @@ class Endpoint:
     origin: str
     path: str
     host: str
-    before: str = ""
+    root: str = ROOT
 
     def url(self, tail: str) -> str:
-        """`/v2/PATH/TAIL` there."""
-        return f"{self.origin}{self.before}/v2/{self.path}/{tail}"
+        """`ROOT/PATH/TAIL` there."""
+        return f"{self.origin}{self.root}/{self.path}/{tail}"
 
     def __str__(self) -> str:
         """For errors: without the scheme."""
-        return f"{self.origin.partition('://')[2]}{self.before}/{self.path}"
+        return f"{self.origin.partition('://')[2]}{self.root.removesuffix(ROOT)}/{self.path}"
 
 
 def direct(repository: Repository, *, plain: bool) -> Endpoint:
     """The registry itself, over http when `plain`."""
-    host = _HUB if repository.host == DEFAULT_DOMAIN else repository.host
+    host = HUB if repository.host == DEFAULT_DOMAIN else repository.host
     scheme = "http" if plain else "https"
     return Endpoint(origin=f"{scheme}://{host}", path=repository.path, host=repository.host)
 

@@ -13,8 +13,8 @@ import yaml
 
 from bundles import index
 from bundles.index import BundleIndex
-from bundles.registry.mirrors import read_registries
 from bundles.registry.place import Repository
+from bundles.registry.registriesread import read_registries
 from tests.support.containerd import Containerd
 from tests.support.cosigning import key_files
 from tests.support.cuttingproxy import cutting_proxy
@@ -114,7 +114,7 @@ def test_skopeo_copies_every_image_with_its_digest(pushed: Pushed, tmp_path: Pat
 def test_containerd_pulls_where_the_printed_registries_yaml_says(pushed: Pushed, tmp_path: Path) -> None:
     text = pushed.said["registries.yaml"]
     assert isinstance(text, str)
-    ways = read_registries(yaml.safe_load(text), where="registries.yaml")
+    ways = read_registries(yaml.safe_load(text), where="registries.yaml").ways()
     image = pushed.document.images[1]
     path, _, tag = image.reference.removeprefix("docker.io/").partition(":")
     endpoint = ways.to_pull(Repository(host="docker.io", path=path))[0]

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles.errors import FormatError, MissingError, ProblemsError, SealiftError, UsageError
+from bundles.errors import FormatError, MissingError, SealiftError, UsageError
 from bundles.platform import Platform
 from bundles.registry import challenge, documents, retry, url
 from bundles.registry.authfiles import Keyring, load_auth_file
 from bundles.registry.bandwidth import Bucket, parse_rate
 from bundles.registry.credentials import read_auth_file
 from bundles.registry.documents import RemoteDescriptor, choose, read_document, read_manifest
-from bundles.registry.mirrors import parse_mirrors, read_registries, registries_yaml
+from bundles.registry.mirrors import parse_mirrors
 from bundles.registry.place import Repository, is_loopback, parse_place, parse_prefix
 from bundles.registry.proxies import proxy_for
 
@@ -176,40 +176,6 @@ def test_mirrors_come_first_under_their_own_names_and_the_registry_last() -> Non
     for wrong in ("docker.io", "=x.io", "docker.io=", "a/b=x.io", "docker.io=x y"):
         with pytest.raises(UsageError):
             parse_mirrors([wrong])
-
-
-def test_registries_yaml_is_read_as_rke2_reads_it() -> None:
-    document = {
-        "mirrors": {
-            "docker.io": {
-                "endpoint": ["https://m.site:5000/v2", "http://n.site/base"],
-                "rewrite": {"^rancher/(.*)": "prime/$1", "^never": "x"},
-            }
-        },
-        "configs": {"m.site:5000": {"auth": {"username": "u"}}},
-    }
-    ways = read_registries(document, where="registries.yaml")
-    assert [one.url("t") for one in ways.to_pull(HUB)] == [
-        "https://m.site:5000/v2/prime/x/t",
-        "http://n.site/base/v2/prime/x/t",
-        "https://registry-1.docker.io/v2/rancher/x/t",
-    ]
-    assert read_registries(None, where="r").to_pull(HUB)[0].origin == "https://registry-1.docker.io"
-
-
-def test_all_that_is_wrong_in_registries_yaml_is_said_at_once() -> None:
-    document = {"mirrors": {"a.io": {"endpoint": ["ftp://x", 5], "rewrite": {"(": "x"}}, "b.io": "x"}}
-    with pytest.raises(ProblemsError) as caught:
-        read_registries(document, where="registries.yaml")
-    assert len(caught.value.problems) == 4
-
-
-def test_what_is_printed_for_nodes_finds_the_images_where_they_were_put() -> None:
-    import yaml
-
-    text = registries_yaml("site:5000", "hub/x", ["docker.io"], plain=True)
-    ways = read_registries(yaml.safe_load(text), where="r")
-    assert ways.to_pull(HUB)[0].url("t") == "http://site:5000/v2/hub/x/rancher/x/t"
 
 
 @pytest.mark.parametrize(
