@@ -24,6 +24,7 @@ from builder.plan.model import Receipt
 from builder.process import Cancel
 from builder.progress import BuildTalk
 from builder.recipe.model import FileComponent, Recipe
+from builder.recipe.places import beside
 from builder.recipe.read import read_recipe
 from builder.run import run_missing
 from builder.sandbox import Sandbox, detect
@@ -155,7 +156,7 @@ def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[
 def _sizes(recipe: Recipe, ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[str, dict[str, int]]:
     """Bytes of the outputs of finished components, and of files beside the recipe."""
     sizes = {
-        component.name: {component.path.name: (recipe.folder / component.path).stat().st_size}
+        component.name: {component.path.name: beside(recipe, component.path).stat().st_size}
         for component in recipe.components.values()
         if isinstance(component, FileComponent)
     }

@@ -13,7 +13,10 @@ from typing import Final, Protocol
 from builder.errors import StepError
 from builder.lock.model import Lock, LockedInput
 from builder.process import Cancel, Cancelled
-from builder.recipe.model import GoComponent, Recipe
+from builder.recipe.crypto import uses_c
+from builder.recipe.model import CompileComponent, GoComponent, Recipe
+from builder.recipe.places import beside
+from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.apt import AptClient
 from builder.sources.deb import BINARY_PREFIX, WantedPackage
 from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
@@ -84,10 +87,8 @@ def fetch(
 def wanted(
     recipe: Recipe, lock: Lock, inputs: Sequence[LockedInput], options: FetchOptions
 ) -> tuple[list[Wanted], list[Wanted]]:
-    """The toolchains and the sources behind locked inputs; what lies beside the recipe is not among them."""
-    verified = Verified(options.store)
-    client = GoClient(store=options.store, host_env=options.env, offline=options.offline, cancel=options.cancel)
-    modules = GoModules(client, verified)
+    """The toolchains, the build root and the sources behind locked inputs; what lies beside the recipe is not among them."""
+    modules = go_modules(options)
     tools: list[Wanted] = []
     if any(isinstance(recipe.components.get(each.component), GoComponent) for each in inputs):
         found = [tool for tool in lock.tools if tool.source.startswith(TOOL_PREFIX)]
@@ -118,7 +119,7 @@ def _wanted(recipe: Recipe, each: LockedInput, modules: GoModules, through: GoMo
             modules=through,
             component=component,
             locked=each,
-            folder=recipe.folder / each.sum.folder,
+            folder=beside(recipe, each.sum.folder),
             platforms=recipe.platforms,
             fips=recipe.fips,
         )

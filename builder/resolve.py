@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from builder.errors import RecipeError
+from builder.lock.base import base_lock, with_base
 from builder.lock.difference import difference
 from builder.lock.fresh import same_packages, wanted_source
 from builder.lock.model import Lock, LockedInput, LockedTool
@@ -70,20 +71,22 @@ class Resolution:
 def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolution:
     """Recipe and its old lock -> the new one; writes nothing but the store.
 
-    An unchanged lock keeps its epoch. Raises RecipeError when content changed and the bundle's version did not, and
-    what the sources raise.
+    An unchanged lock keeps its epoch; that of a derived recipe has its base's. Raises RecipeError when content changed
+    and the bundle's version did not, and what the sources raise.
     """
-    resolver = _Resolver(recipe, None if options.refresh else old, options)
+    base = base_lock(recipe.base)
+    resolver = _Resolver(recipe, None if options.refresh else with_base(recipe, old, base), options)
+    epoch = base.epoch if base is not None else options.now
     tools = resolver.tools()
     inputs = [each for component in recipe.components.values() for each in resolver.lock(component)]
     lock = Lock(
         recipe=recipe_digest(recipe),
         bundle=f"{recipe.name}@{recipe.version}",
-        epoch=old.epoch if old is not None else options.now,
+        epoch=old.epoch if old is not None and base is None else epoch,
         tools=tools,
         buildroot=(),
         inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
-        charts=tuple(local.lock_chart(recipe.folder, chart) for _, chart in sorted(recipe.charts.items())),
+        charts=tuple(local.lock_chart(recipe, chart) for _, chart in sorted(recipe.charts.items())),
     )
     if old is not None and format_lock(lock) == format_lock(old):
         return Resolution(lock=old, changed=False, files=resolver.files)
@@ -155,10 +158,10 @@ class _Resolver:
             self._options.say(f"locking {component.name}")
             return self._lock_go(component)
         if isinstance(component, FileComponent):
-            return local.lock_file(self._recipe.folder, component.name, component.path)
+            return local.lock_file(self._recipe, component.name, component.path)
         if isinstance(component, CompileComponent) and wanted_source(component).startswith("folder:"):
             folder = PurePosixPath(wanted_source(component).removeprefix("folder:"))
-            return local.lock_folder(self._recipe.folder, component.name, folder)
+            return local.lock_folder(self._recipe, component.name, folder)
         if isinstance(component, UserlandComponent):
             raise TypeError(component)  # it has several entries
         return self._kept(component) or self._lock_fetched(component)

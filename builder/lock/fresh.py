@@ -10,6 +10,7 @@ from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedInput
 from builder.recipe.digest import recipe_digest
 from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
+from builder.recipe.places import beside
 from builder.sources.aptlists import is_library
 from builder.sources.go import read_wrapper
 from builder.sources.gomod import files_digest
@@ -58,19 +59,22 @@ def _changed(recipe: Recipe, lock: Lock) -> Iterator[str]:
     """Files beside the recipe that are not what they were."""
     for each in lock.inputs:
         if each.component in recipe.components:
-            yield from _changed_input(recipe.folder, each)
+            yield from _changed_input(recipe, each)
     for chart in lock.charts:
         if (found := recipe.charts.get(chart.name)) is not None:
-            yield from _compared(f"chart {chart.name}: {found.folder}", chart.digest, recipe.folder / found.folder)
+            yield from _compared(f"chart {chart.name}: {found.folder}", chart.digest, beside(recipe, found.folder))
 
 
-def _changed_input(folder: Path, each: LockedInput) -> Iterator[str]:
+def _changed_input(recipe: Recipe, each: LockedInput) -> Iterator[str]:
     kind, _, rest = each.source.partition(":")
     if kind in ("folder", "file") and each.digest is not None:
-        yield from _compared(f"component {each.component}: {rest}", each.digest, folder / rest)
+        yield from _compared(f"component {each.component}: {rest}", each.digest, beside(recipe, rest))
+    component = recipe.components[each.component]
+    if isinstance(component, UrlComponent | CompileComponent) and kind == "url":
+        yield from witnessed(recipe, component, each)
     if each.sum is not None:
         try:
-            same = files_digest(read_wrapper(folder / each.sum.folder)) == each.sum.digest
+            same = files_digest(read_wrapper(beside(recipe, each.sum.folder))) == each.sum.digest
         except SealiftError:
             same = False
         if not same:
@@ -85,6 +89,13 @@ def _compared(name: str, want: Digest, path: Path) -> Iterator[str]:
         return
     if got != want:
         yield f"{name} changed"
+
+
+def is_pinned(component: Component, locked: Sequence[LockedInput]) -> bool:
+    """Whether a lock's entries for a component are of the source that the recipe names; False without any."""
+    if isinstance(component, UserlandComponent):
+        return bool(locked) and same_packages(component, locked)
+    return bool(locked) and _same_source(component, locked[0])
 
 
 def _same_source(component: Component, locked: LockedInput) -> bool:

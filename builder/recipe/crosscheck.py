@@ -33,13 +33,13 @@ class _Checks:
         for name, values in _entries(self.components):
             if values is not None:
                 self.component(name, values)
+        if self.bundle.values is not None:
+            self.archives()
+            self.shipped_charts()
         self.image_names()
         for name, values in _entries(self.images):
             if values is not None:
                 self.layers(name, values)
-        if self.bundle.values is not None:
-            self.archives()
-            self.shipped_charts()
         self.asking()
         self.unused_components()
 
@@ -147,7 +147,7 @@ class _Checks:
         self.runtime_archive(archives, names)
         understood = archives and all(archives.values()) and first.keys() <= set(names)
         for name in names if understood else ():
-            if name not in first and name != self.runtime:
+            if name not in first and name != self.runtime and not self.images.leave_out(name):
                 self.images.problem((name,), "in no archive of bundle.yaml", "add it to an archive, or remove it")
 
     def runtime_archive(self, archives: Values, names: list[str]) -> None:
@@ -173,8 +173,8 @@ class _Checks:
                 hint = near(name, self.charts.values)
                 self.bundle.problem(("charts", str(number)), f"no chart {name} in charts.yaml", hint)
         if listed is not None:
-            for name in self.charts.values:
-                if name not in listed:
+            for name in list(self.charts.values):
+                if name not in listed and not self.charts.leave_out(name):
                     hint = "add it to `charts` of bundle.yaml, or remove it"
                     self.charts.problem((name,), "not among the bundle's charts", hint)
 
@@ -196,7 +196,7 @@ class _Checks:
         used = {what.partition("/")[0] for image in images if image for layer in image["layers"] for what in layer}
         used.add(self.top.get("helm"))
         for name in self.outputs:
-            if name not in used and name != CHARTS:
+            if name not in used and name != CHARTS and not self.components.leave_out(name):
                 self.components.problem((name,), "no image holds a file of it", "place it in images.yaml, or remove it")
 
 

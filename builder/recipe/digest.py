@@ -17,7 +17,7 @@ def recipe_digest(recipe: Recipe) -> Digest:
 
     A key that has its default is left out: a version of Sealift that knows one key more keeps every lock valid.
     """
-    document = _plain(recipe)
+    document = _plain(dataclasses.replace(recipe, base=None))  # what was taken from it is in the values
     del document["folder"]
     return Digest.of(jsontext.encode_canonical(document))
 

@@ -37,12 +37,16 @@ Path = tuple[str, ...]
 
 @dataclass(slots=True)
 class Document:
-    """A read document: plain `values` (None when hopeless), the line of every path, and what is wrong."""
+    """A read document: plain `values` (None when hopeless), the line of every path, and what is wrong.
+
+    `inherited` maps keys that another document gave (builder.recipe.base) to its name.
+    """
 
     name: str
     values: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    inherited: dict[str, str] = field(default_factory=dict)
 
     def where(self, *path: str) -> str:
         """`file:line:key.key` of a path; of its nearest known ancestor when the path itself is not there."""
@@ -50,7 +54,15 @@ class Document:
         while known and known not in self.lines:
             known = known[:-1]
         line = self.lines.get(known, 1)
-        return f"{self.name}:{line}" + (f":{'.'.join(map(word, path))}" if path else "")
+        name = self.inherited.get(known[0], self.name) if known else self.name
+        return f"{name}:{line}" + (f":{'.'.join(map(word, path))}" if path else "")
+
+    def leave_out(self, name: str) -> bool:
+        """Removes an inherited entry that nothing uses; False, and it stays, when this recipe wrote it itself."""
+        if name not in self.inherited:
+            return False
+        del self.values[name]
+        return True
 
     def problem(self, path: Path, message: str, hint: str = "") -> None:
         """Adds a problem at a path; after MAX_PROBLEMS one more line says that there are more."""
@@ -231,9 +243,10 @@ def _record(doc: Document, path: Path, node: Node, kind: Record) -> dict[str, An
             doc.problem((*path, key.text), f"this version does not know {key.text} yet", f"leave it out: {spec.doc}")
         else:
             values[key.text] = _read(doc, (*path, key.text), child, spec.kind)
-    for name, spec in kind.fields.items():
-        if spec.required and name not in {key.text for key, _ in mapping.entries}:
-            doc.problem((*path, name), _MISSING, spec.doc)
+    found = {key.text for key, _ in mapping.entries}
+    for name in kind.required(found):
+        if name not in found:
+            doc.problem((*path, name), _MISSING, kind.fields[name].doc)
     return values
 
 

@@ -151,8 +151,19 @@ BUNDLE_RECORD = Record(
             default=str(DEFAULT_LEVEL),
             doc="zstd level of the layers built here. 12 makes them 1 % smaller in three times the time.",
         ),
-        "base": Field(kind=WORD, later=True, doc="copy the entries of the other recipe."),
+        "base": Field(
+            kind=Text(
+                what="../FOLDER, a recipe beside this one",
+                pattern=r"\.\./[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+                example="../rke2-v1.34",
+            ),
+            doc="Another recipe, whose entries (keys on top of each of the four files) this one takes; an entry that "
+            "it writes itself replaces the base's whole one. With it only `sealift` is required, and what nothing "
+            "uses of the base is left out.",
+        ),
     },
+    lender="base",
+    always=("sealift",),
 )
 
 GO_RECORD = Record(
@@ -224,6 +235,7 @@ COMPILE_RECORD = Record(
         "needs": _NEEDS,
         "static": _STATIC,
         "version": _VERSION,
+        **urlkind.WITNESS_FIELDS,
     },
 )
 DEB_RECORD = Record(
@@ -235,7 +247,6 @@ DEB_RECORD = Record(
             required=True,
         ),
         "files": Field(
-        **urlkind.WITNESS_FIELDS,
             kind=ItemsOrTable(
                 items=Items(of=PACKAGE_MEMBER, least=1), table=Table(key=PROGRAM, value=PACKAGE_MEMBER, least=1)
             ),
@@ -285,6 +296,8 @@ COMPONENT = OneOf(
         "deb": DEB_RECORD,
         "userland": USERLAND_RECORD,
         "file": FILE_RECORD,
+        "url": urlkind.URL_RECORD,
+        "image": urlkind.IMAGE_FILES_RECORD,
     },
 )
 
@@ -295,8 +308,6 @@ ASSEMBLE_RECORD = Record(
             kind=REFERENCE,
             doc="`[registry/]repository:tag`. The runtime image has no tag: it gets the bundle's version and flavour.",
             required=True,
-        "url": urlkind.URL_RECORD,
-        "image": urlkind.IMAGE_FILES_RECORD,
         ),
         "layers": Field(
             kind=Items(of=Table(key=WHAT, value=IMAGE_FOLDER, least=1), least=1),

@@ -2,7 +2,7 @@
 reference page are walks over it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 MAX_DIGITS = 15  # of a whole number: every JSON and YAML reader keeps these exactly
@@ -83,10 +83,18 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """A mapping with known keys."""
+    """A mapping with known keys; where the key `lender` stands, only the keys `always` are still required."""
 
     doc: str
     fields: Mapping[str, Field]
+    lender: str = ""
+    always: tuple[str, ...] = ()
+
+    def required(self, found: Collection[str]) -> list[str]:
+        """The keys that a mapping with these keys must have."""
+        if self.lender and self.lender in found:
+            return list(self.always)
+        return [name for name, field in self.fields.items() if field.required]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -190,6 +190,7 @@ class Recipe:
     """A whole recipe; `folder` is where it was read from, all other paths are relative to it.
 
     `helm` is the component that renders the charts, `asks` says who beside them asks for which images (by key).
+    `base` is the folder of the recipe that it derives from: what is not beside the recipe is there.
     """
 
     folder: Path
@@ -211,6 +212,7 @@ class Recipe:
     level: int = DEFAULT_LEVEL
     helm: str | None = None
     asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    base: Path | None = None
 
     @property
     def tag(self) -> str:

@@ -35,6 +35,18 @@ with file, line and key.
   `=`, or its `version` key), in `stamp`, `run`, URLs and paths of archives. In images.yaml it is the bundle's
   version, in `name`, `environment` and `labels`.
 - Comments, layout and the order of keys do not count: the lock names the digest of what the recipe says.
+
+## A recipe that differs from another in little
+
+`base: ../rke2-v1.34` in bundle.yaml takes over the recipe beside this one. Each of the four files is a mapping; an
+entry on top of it that this recipe writes replaces the base's whole one, and nothing deeper is merged. Files that it
+has nothing to say in may be missing. Charts, sources and `go/` folders are looked for here first, then in the base's
+folder. What the base has and nothing uses any more (a component that no image places, an image of no archive, a chart
+that `charts` does not list) is left out. A base has no base itself.
+
+`sealift lock` pins such a recipe in a lock of its own, which stands for itself: what the base's lock pins for the same
+source is taken from there, and so is the epoch, so that whatever is alike in both has the same bytes and is built once.
+Lock the base first, then what derives from it. `recipes/rke2-v1.34-modern` is one.
 """
 
 

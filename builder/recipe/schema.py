@@ -72,10 +72,15 @@ def _record(record: Record) -> dict[str, Any]:
     for name, field in fields.items():
         default = f" Default: {field.default}." if field.default else ""
         properties[name] = {**schema_of(field.kind), "description": field.doc + default}
-    return {
+    required = [name for name in record.required(()) if name in fields]
+    found = {
         "type": "object",
         "description": record.doc,
         "properties": properties,
-        "required": [name for name, field in fields.items() if field.required],
+        "required": required,
         "additionalProperties": False,
     }
+    if record.lender:
+        found["required"] = list(record.always)
+        found["anyOf"] = [{"required": [record.lender]}, {"required": required}]
+    return found

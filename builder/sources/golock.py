@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import RecipeError, StepError
 from builder.lock.model import LockedInput, LockedSum, LockedTool
-from builder.recipe.model import Fips, GoComponent, Recipe
+from builder.recipe.crypto import uses_c
+from builder.recipe.model import GoComponent, Recipe
+from builder.recipe.places import beside
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, list_packages, read_wrapper
 from builder.sources.goclient import GoClient, download_error, toolchain_module
 from builder.sources.gomod import (
@@ -62,11 +64,11 @@ def lock_component(
     FormatError.
     """
     below = PurePosixPath("go", component.name)
-    files, made = _wrapper_files(modules, component, recipe.folder / below)
+    files, made = _wrapper_files(modules, component, beside(recipe, below))
     main = Module(path=component.module or "", version=component.version)
-    sums = parse_sums(files["go.sum"].decode(), recipe.folder / below / "go.sum")
+    sums = parse_sums(files["go.sum"].decode(), beside(recipe, below) / "go.sum")
     if main not in sums:
-        raise RecipeError(f"go.sum has no line for {main}", where=recipe.folder / below)
+        raise RecipeError(f"go.sum has no line for {main}", where=beside(recipe, below))
     pinned = _sum(modules, recipe, component, below, files, old)
     locked = LockedInput(component=component.name, source=f"{GO_PREFIX}{main}", h1=sums[main], sum=pinned)
     return LockedComponent(locked=locked, files={below / name: data for name, data in files.items()} if made else {})
@@ -75,7 +77,7 @@ def lock_component(
 def lock_folder(modules: GoModules, recipe: Recipe, component: GoComponent, old: LockedInput | None) -> LockedInput:
     """A Go module beside the recipe -> its folder's digest, and its go.sum where it needs other modules."""
     below = component.folder or PurePosixPath()
-    folder = recipe.folder / below
+    folder = beside(recipe, below)
     pinned = None
     if (folder / "go.sum").exists():
         pinned = _sum(modules, recipe, component, below, read_wrapper(folder), old)
@@ -106,7 +108,7 @@ def check_sums(client: GoClient, recipe: Recipe, component: GoComponent, files: 
     with client.store.temp_folder("gosum") as temp:
         cwd = temp / "module"
         if component.folder is not None:
-            shutil.copytree(recipe.folder / component.folder, cwd, symlinks=True)
+            shutil.copytree(beside(recipe, component.folder), cwd, symlinks=True)
         cwd.mkdir(exist_ok=True)
         for name, data in files.items():
             (cwd / name).write_bytes(data)

@@ -11,6 +11,7 @@ from builder.errors import StepError
 from builder.lock.model import LockedChart
 from builder.plan.model import Output, Receipt, Step
 from builder.recipe.model import FolderChart
+from builder.recipe.places import beside
 from builder.steps.context import Job, StepContext
 from builder.tree import files_digest, folder_files
 from bundles import ustar
@@ -41,7 +42,7 @@ def describe(chart: FolderChart, locked: LockedChart, epoch: int) -> Job:
 
 
 def _run(chart: FolderChart, locked: LockedChart, context: StepContext) -> Receipt:
-    found = folder_files(context.recipe.folder / chart.folder)
+    found = folder_files(beside(context.recipe, chart.folder))
     if (got := files_digest(found)) != locked.digest:
         hint = "run `sealift lock` if the change is meant"
         raise StepError("changed since it was locked", where=chart.folder, got=got, want=locked.digest, hint=hint)

@@ -16,6 +16,7 @@ from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
 from builder.recipe.model import CompileComponent
+from builder.recipe.places import beside
 from builder.sources.goclient import module_folder
 from builder.sources.gomod import Module
 from builder.steps.context import Job, StepContext, clean_environment
@@ -85,7 +86,7 @@ def _unpack(component: CompileComponent, locked: LockedInput, context: StepConte
     target = context.folder / "source"
     kind, _, rest = locked.source.partition(":")
     if kind == "folder":
-        copy_locked(context.recipe.folder / rest, target, locked.digest, context.lock.epoch)
+        copy_locked(beside(context.recipe, rest), target, locked.digest, context.lock.epoch)
     elif kind == "go-source":
         copy_module(module_folder(context.store, Module.parse(rest)), target, context.lock.epoch)
     elif kind == "deb-source":

@@ -7,6 +7,7 @@ from builder.errors import StepError
 from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
 from builder.recipe.model import FileComponent
+from builder.recipe.places import beside
 from builder.steps.context import Job, StepContext
 
 VERSION: Final = 1
@@ -26,7 +27,7 @@ def describe(component: FileComponent, locked: LockedInput, *, size: int = 0) ->
 
 
 def _run(component: FileComponent, locked: LockedInput, context: StepContext) -> Receipt:
-    path = context.recipe.folder / component.path
+    path = beside(context.recipe, component.path)
     output = context.store.put_file(path, component.mode)
     if output.digest != locked.digest:
         hint = "run sealift lock if the change is meant"

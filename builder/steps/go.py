@@ -15,6 +15,7 @@ from builder.lock.model import LockedInput, LockedTool
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
 from builder.recipe.model import Fips, GoComponent, Recipe
+from builder.recipe.places import beside
 from builder.sources.go import read_wrapper
 from builder.sources.goclient import go_program
 from builder.sources.gomod import files_digest
@@ -103,8 +104,8 @@ def stamped_version(component: GoComponent) -> str:
     return next((value for value in component.stamps.values() if bare and bare in value), "")
 
 
-def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
-    """The whole environment of `go build`: caches of the store, no network, no user's settings."""
+def variables(component: GoComponent, context: StepContext, place: Place) -> dict[str, str]:
+    """What `go build` is told beside the clean environment: caches of the store, no network, no user's settings."""
     recipe = context.recipe
     more = {
         "GOENV": "off",
@@ -185,10 +186,10 @@ def _module_folder(component: GoComponent, locked: LockedInput, context: StepCon
     """The wrapper module's files, or the module beside the recipe, copied where only this step writes."""
     target = context.folder / "module"
     if component.folder is not None:
-        return copy_locked(context.recipe.folder / component.folder, target, locked.digest, context.lock.epoch)
+        return copy_locked(beside(context.recipe, component.folder), target, locked.digest, context.lock.epoch)
     if locked.sum is None:
         raise StepError("the lock has no go.sum for it", where=component.name, hint="run `sealift lock`")
-    source = context.recipe.folder / locked.sum.folder
+    source = beside(context.recipe, locked.sum.folder)
     files = read_wrapper(source)
     if (got := files_digest(files)) != locked.sum.digest:
         hint = "run `sealift lock` if the change is meant"

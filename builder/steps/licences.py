@@ -22,6 +22,7 @@ from builder.errors import StepError
 from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
 from builder.recipe.model import CompileComponent, Component, FolderChart, GoComponent, UserlandComponent
+from builder.recipe.places import beside
 from builder.sources.goclient import module_folder
 from builder.sources.gomod import Module
 from builder.steps.context import Job, StepContext
@@ -74,7 +75,7 @@ def _of_modules(component: GoComponent, context: StepContext) -> Receipt:
         if path.startswith((".", "/")):
             continue  # replaced by a folder
         if version == "(devel)":
-            folder = context.recipe.folder / component.folder if component.folder is not None else None
+            folder = beside(context.recipe, component.folder) if component.folder is not None else None
         else:
             folder = module_folder(context.store, Module(path=path, version=version))
         if folder is not None:
@@ -86,7 +87,7 @@ def _of_source(locked: LockedInput, context: StepContext) -> Receipt:
     kind, _, rest = locked.source.partition(":")
     if kind == "deb-source":
         return _source(_of_debian_source(locked, context))
-    folder = context.recipe.folder / rest if kind == "folder" else module_folder(context.store, Module.parse(rest))
+    folder = beside(context.recipe, rest) if kind == "folder" else module_folder(context.store, Module.parse(rest))
     return _source(Declared(expression=_of_folder(folder)))
 
 

@@ -141,7 +141,7 @@ def test_all_problems_of_all_files_are_shown_at_once_in_order() -> None:
         ("bundle.yaml", "name: demo", "name: demo\nbudget: 700 mb", "bundle.yaml:3:budget", "700 MB"),
         ("bundle.yaml", "sequence: 3", "sequence: 3\nplattforms: []", "bundle.yaml:5:plattforms", "mean platforms?"),
         ("bundle.yaml", "name: demo", "name: demo\nfips: no", "bundle.yaml:3:fips", "boringcrypto, go-native, off"),
-        ("bundle.yaml", "name: demo", "name: demo\nbase: ../x", "bundle.yaml:3:base", "does not know base yet"),
+        ("bundle.yaml", "name: demo", "name: demo\nbase: ../x", "bundle.yaml:3:base", "the base is not at hand"),
         ("bundle.yaml", "name: demo", "name: demo\nbuildroot: bookworm", "bundle.yaml:3:buildroot", "leave it out"),
         ("components.yaml", "from: cmd", "from: ../cmd", "components.yaml:3:kubernetes.from", "cmd/ctr"),
         ("components.yaml", "  from: cmd\n", "", "components.yaml:3:kubernetes.build", "know their packages"),

@@ -1,0 +1,41 @@
+"""What a derived recipe's lock takes from its base's: every pin of the same source, and the epoch.
+
+So whatever is alike in both recipes has the same content ids and bytes, and is fetched and built once.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from builder.lock.fresh import is_pinned
+from builder.lock.model import Lock, LockedInput, LockedTool
+from builder.lock.text import read_lock
+from builder.recipe.model import Recipe
+from builder.recipe.read import LOCK
+
+
+def base_lock(base: Path | None) -> Lock | None:
+    """The folder of a recipe's base -> its lock; None without a base, or when the base is not locked."""
+    return read_lock(base) if base is not None and (base / LOCK).exists() else None
+
+
+def with_base(recipe: Recipe, old: Lock | None, base: Lock | None) -> Lock | None:
+    """A recipe, its old lock and its base's -> what its new lock may go on from; the base's pins come first.
+
+    A component whose source the base does not have keeps what the old lock says.
+    """
+    if base is None:
+        return old
+    if old is None:
+        return base
+    inputs = [each for name in recipe.components for each in _inputs(recipe, name, old, base)]
+    return replace(old, epoch=base.epoch, tools=_tools(old, base), buildroot=base.buildroot, inputs=tuple(inputs))
+
+
+def _inputs(recipe: Recipe, name: str, old: Lock, base: Lock) -> tuple[LockedInput, ...]:
+    found = base.of(name)
+    return found if is_pinned(recipe.components[name], found) else old.of(name)
+
+
+def _tools(old: Lock, base: Lock) -> tuple[LockedTool, ...]:
+    known = {tool.source for tool in base.tools}
+    return (*base.tools, *(tool for tool in old.tools if tool.source not in known))
