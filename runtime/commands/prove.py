@@ -12,12 +12,20 @@ from runtime import options
 @click.argument("bundle", metavar="BUNDLE", type=options.PATH)
 @click.option("--report", type=options.PATH, metavar="FILE", required=True, help="Write the report here, good or not.")
 @click.option(
+    "--servers",
+    type=click.IntRange(min=1, max=7),
+    default=1,
+    show_default=True,
+    metavar="M",
+    help="Servers; of three or five one is lost and comes back.",
+)
+@click.option(
     "--agents",
     type=click.IntRange(min=0, max=8),
     default=0,
     show_default=True,
     metavar="N",
-    help="Further machines that join the first one.",
+    help="Further machines that join as agents.",
 )
 @click.option("--one-copy", is_flag=True, help="They get no bundle: they fetch the first one's.")
 @options.trust_flags
@@ -32,6 +40,7 @@ from runtime import options
 def prove(
     bundle: Path,
     report: Path,
+    servers: int,
     agents: int,
     one_copy: bool,
     key: Path | None,
@@ -45,9 +54,9 @@ def prove(
 ) -> None:
     """Boot a bundle in namespaces of its own, with no way out, check that all of it works, and write a report.
 
-    Needs root, iproute2, nftables and util-linux, and about four times the bundle's size on disk. Nothing is left when
-    it ends. Exit code 0 only when everything is as it must be. Needs one of --key, --policy and
-    --insecure-no-signature; without it the exit code is 3.
+    Needs root, iproute2, nftables and util-linux; for each machine about four times the bundle's size on disk, 1 GiB of
+    memory for a server, 0.4 GiB for an agent. Nothing is left when it ends. Exit code 0 only when everything is as
+    it must be. Needs one of --key, --policy and --insecure-no-signature; without it the exit code is 3.
     """
     import os
     import sys
@@ -55,8 +64,8 @@ def prove(
 
     from bundles import trust
     from bundles.files import os_errors
-    from bundles.platform import from_machine
     from bundles.talk import make_progress
+    from runtime.host import platform
     from runtime.prove import proof
     from runtime.prove import report as documents
 
@@ -65,16 +74,16 @@ def prove(
         raise UsageError("no such folder for the report", where=report)
     with os_errors(report):
         report.unlink(missing_ok=True)  # a proof that is interrupted must not leave the word of an earlier one
-    machine = os.uname()
     result = proof.prove(
         proof.Proving(
             bundle=bundle,
             trust=trusted,
-            platform=from_machine(machine.sysname, machine.machine),
+            platform=platform(),
             now=int(time.time()),
             work=work or proof.WORK,
             logs=logs,
             patience=proof.PATIENCE if timeout is None else timeout,
+            servers=servers,
             agents=agents,
             one_copy=one_copy,
             environment=os.environ,

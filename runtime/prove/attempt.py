@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +13,16 @@ from bundles.errors import SealiftError
 from bundles.index import BundleIndex
 from runtime.daemon.journal import read_journal
 from runtime.prove.across import ACROSS, node_loss
-from runtime.prove.agents import Agent, Place, join, node_name, plugged_in, trouble_of
+from runtime.prove.agents import Joining, join, trouble_of
 from runtime.prove.boot import Booting, now, start_server, write_config
 from runtime.prove.checks import CHECKS, Scene, run_checks
 from runtime.prove.findings import Findings, Phase, ready_seconds
 from runtime.prove.images import NODE, SANDBOXES, listed, missing_now, normal, usage
 from runtime.prove.isolation import Watch, control, pod_control
-from runtime.prove.namespaces import Machine, Switch, start_switch
+from runtime.prove.namespaces import Switch, start_switch
+from runtime.prove.places import Place, Plugged, node_name, plugged_in
 from runtime.prove.report import CheckResult, NodeResult
+from runtime.prove.servers import LEAST, Loss, quorum
 
 NODE_NAME: Final = node_name(1)
 
@@ -31,7 +33,7 @@ class Attempt:
 
     Args:
         index: of the bundle.
-        places: the machines: the first is a server, the others are agents.
+        places: the machines: the first is the server that the others join.
         env: of every program in it.
         patience: seconds until everything must be ready.
         clock: seconds that never go back.
@@ -62,18 +64,18 @@ async def boot_once(given: Attempt, findings: Findings) -> None:
     findings.phase = Phase.MACHINE
     ipv6 = Path("/proc/sys/net/ipv6").is_dir()
     async with _machines(given, ipv6, findings) as (switch, machines):
-        machine, *further = machines
+        first = machines[0]
         watch = Watch(switch)
         await watch.reset()
-        findings.control = await control(watch, machine, ipv6=ipv6)
+        findings.control = await control(watch, first.machine, ipv6=ipv6)
         await watch.reset()
         findings.phase = Phase.BOOT
-        booting, agents = await _start(given, machine, further, switch, findings)
+        booting, further = await _start(given, machines, switch, findings)
         findings.ready = await booting.until_ready(given.patience)
-        findings.agents = tuple(_as_result(agent) for agent in agents)
+        findings.further = tuple(_as_result(one) for one in further)
         if findings.ready:
             findings.phase = Phase.CHECKS
-            await _check(booting, findings, agents)
+            await _check(booting, findings, machines)
         else:
             findings.failed(Phase.BOOT, findings.observed.trouble)
             given.say(f"NOT READY: {findings.observed.trouble}")
@@ -83,25 +85,41 @@ async def boot_once(given: Attempt, findings: Findings) -> None:
         for line in findings.outside.wanted:
             given.say(f"WANTED OUT: {line}")
         await _settle(booting, findings)
-        findings.control = findings.control and await control(watch, machine, ipv6=ipv6)
-        if findings.ready and agents:  # the last thing: nothing is as it was after it
-            await _lose(booting, findings, agents[-1])
+        findings.control = findings.control and await control(watch, first.machine, ipv6=ipv6)
+        if findings.ready:  # the last things: nothing is as it was after them
+            await _lose_server(booting, findings, machines)
+            await _lose_agent(replace(booting, machine=first.machine), findings, machines)
 
 
-async def _lose(booting: Booting, findings: Findings, agent: Agent) -> None:
-    check = node_loss(agent.place.name, agent.machine.stop)
-    findings.checks += await run_checks(_scene(booting), booting.clock, booting.say, (check,))
+async def _lose_server(booting: Booting, findings: Findings, machines: Sequence[Plugged]) -> None:
+    """The others carry on; with two servers they could not."""
+    servers = _servers(machines)
+    if len(servers) < LEAST:
+        return
+    loss = Loss(servers, log=servers[0].place.home / "written.log", clock=booting.clock)
+    left = await loss.survivors()
+    scene = _scene(replace(booting, machine=left[0].machine))
+    findings.checks += await run_checks(scene, booting.clock, booting.say, loss.checks())
+    findings.server_loss = loss.result()
+    findings.namespaces |= {name for server in servers for name in server.machine.namespaces.identities()}
+
+
+async def _lose_agent(booting: Booting, findings: Findings, machines: Sequence[Plugged]) -> None:
+    last = machines[-1]
+    if last.place.role == "agent":
+        check = node_loss(last.place.name, last.die)
+        findings.checks += await run_checks(_scene(booting), booting.clock, booting.say, (check,))
 
 
 async def _start(
-    given: Attempt, machine: Machine, further: Sequence[Machine], switch: Switch, findings: Findings
-) -> tuple[Booting, tuple[Agent, ...]]:
-    first, *others = given.places
-    write_config(given.home, {"node-name": NODE_NAME, "node-ip": machine.port.address})
-    since, server = now(), await start_server(machine)
-    agents = await join(others, further, first) if others else ()
+    given: Attempt, machines: Sequence[Plugged], switch: Switch, findings: Findings
+) -> tuple[Booting, tuple[Joining, ...]]:
+    first, *others = machines
+    write_config(given.home, {"node-name": NODE_NAME, "node-ip": first.place.port.address})
+    since, server = now(), await start_server(first.machine)
+    further = await join(others, first.place) if others else ()
     booting = Booting(
-        machine=machine,
+        machine=first.machine,
         switch=switch,
         index=given.index,
         since=since,
@@ -110,19 +128,24 @@ async def _start(
         say=given.say,
         observed=findings.observed,
         nodes=tuple(place.name for place in given.places),
-        lost=trouble_of(agents),
+        lost=trouble_of(further),
     )
-    return booting, agents
+    return booting, further
 
 
-def _as_result(agent: Agent) -> NodeResult:
-    return NodeResult(name=agent.place.name, role="agent", ready_seconds=ready_seconds(agent.journal()))
+def _servers(machines: Sequence[Plugged]) -> tuple[Plugged, ...]:
+    return tuple(machine for machine in machines if machine.place.role == "server")
 
 
-async def _check(booting: Booting, findings: Findings, agents: Sequence[Agent]) -> None:
+def _as_result(one: Joining) -> NodeResult:
+    return NodeResult(name=one.place.name, role=one.place.role, ready_seconds=ready_seconds(one.journal()))
+
+
+async def _check(booting: Booting, findings: Findings, machines: Sequence[Plugged]) -> None:
     booting.say(f"ready: {len(booting.observed.cluster.nodes)} nodes, {len(booting.observed.cluster.pods)} pods")
-    scene = _scene(booting)
-    findings.checks = await run_checks(scene, booting.clock, booting.say, (*CHECKS, *(ACROSS if agents else ())))
+    servers = _servers(machines)
+    checks = [*CHECKS, *(ACROSS if len(machines) > 1 else ()), *([quorum(servers)] if len(servers) > 1 else ())]
+    findings.checks = await run_checks(_scene(booting), booting.clock, booting.say, checks)
     async with booting.api():
         await booting.look()
 
@@ -130,11 +153,11 @@ async def _check(booting: Booting, findings: Findings, agents: Sequence[Agent]) 
 @contextlib.asynccontextmanager
 async def _machines(
     given: Attempt, ipv6: bool, findings: Findings
-) -> AsyncIterator[tuple[Switch, tuple[Machine, ...]]]:
+) -> AsyncIterator[tuple[Switch, tuple[Plugged, ...]]]:
     switch = await start_switch(given.home / "switch.log", given.env, ipv6=ipv6)
     try:
         async with plugged_in(switch, given.places, given.env, ipv6=ipv6) as machines:
-            spaces = (machine.namespaces.identities() for machine in machines)
+            spaces = (plugged.machine.namespaces.identities() for plugged in machines)
             findings.namespaces = switch.namespaces.identities().union(*spaces)
             yield switch, machines
     finally:

@@ -30,6 +30,7 @@ from runtime.prove.report import (
     OutsideResult,
     PodResult,
     Report,
+    ServerLoss,
     StageResult,
 )
 
@@ -57,7 +58,7 @@ class Findings:
     """
 
     node: str
-    agents: tuple[NodeResult, ...] = ()
+    further: tuple[NodeResult, ...] = ()
     phase: Phase = Phase.READ
     failure: Failure | None = None
     error: SealiftError | None = None
@@ -68,6 +69,7 @@ class Findings:
     outside: Outside = _NOBODY
     control: bool = False
     checks: tuple[CheckResult, ...] = ()
+    server_loss: ServerLoss | None = None
     namespaces: frozenset[str] = frozenset()
 
     def failed(self, phase: Phase, words: str) -> None:
@@ -93,7 +95,7 @@ def make_report(bundle: Path, offer: Offer | None, findings: Findings, left: tup
         bundle=_bundle(bundle, offer),
         nodes=(
             NodeResult(name=findings.node, role="server", ready_seconds=ready_seconds(journal)),
-            *findings.agents,
+            *findings.further,
         ),
         pods=tuple(_pod(pod) for pod in observed.cluster.pods if pod.metadata.namespace != NAMESPACE),
         images=findings.used.used,
@@ -109,6 +111,7 @@ def make_report(bundle: Path, offer: Offer | None, findings: Findings, left: tup
             StageResult(name=stage.name, seconds=_reached(journal, stage.name))
             for stage in (journal.stages if journal else ())
         ),
+        server_loss=findings.server_loss or msgspec.UNSET,
         failure=findings.failure or msgspec.UNSET,
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 from bundles.files import os_errors
 from runtime.prove.boot import host_layout
 
-_MACHINE: Final = ("server.log", "agent.log", "machine.log", "proxy.log", "forward.log", "log/pods")
+_MACHINE: Final = ("server.log", "agent.log", "machine.log", "proxy.log", "forward.log", "written.log", "log/pods")
 _DATA: Final = ("agent/containerd/containerd.log", "agent/logs", "agent/sealift/daemon.json", "agent/pod-manifests")
 
 

@@ -14,9 +14,9 @@ from bundles.files import os_errors
 from bundles.platform import Platform
 from bundles.talk import Progress
 from bundles.trust import Trust
+from runtime.nodeconf.model import Role
 from runtime.offer import Offer, read_offer
 from runtime.process import call
-from runtime.prove.agents import Place, node_name
 from runtime.prove.attempt import NODE_NAME, Attempt, boot_once
 from runtime.prove.boot import host_layout
 from runtime.prove.cgroups import Group, Hierarchy, hierarchies
@@ -24,7 +24,9 @@ from runtime.prove.findings import Findings, Phase, make_report
 from runtime.prove.footprint import Footprint, differences, look, still_there
 from runtime.prove.ledger import Ledger, open_ledger
 from runtime.prove.logs import keep_logs
+from runtime.prove.memory import refuse_small
 from runtime.prove.mounts import PRIVATE
+from runtime.prove.places import Place, node_name
 from runtime.prove.report import Report
 from runtime.prove.requirements import clean_environment, refuse_unable
 from runtime.stage import stage
@@ -45,7 +47,8 @@ class Proving:
         work: a folder on a disk filesystem with room for the bundle and what it unpacks to.
         logs: a folder that takes the machine's logs; None: they go with it.
         patience: seconds until everything must be ready.
-        agents: how many further machines join the first.
+        servers: how many machines are servers; at least the first.
+        agents: how many further ones join as agents.
         one_copy: they get no bundle: they fetch the first one's.
         environment: of this process.
         clock: seconds that never go back.
@@ -60,6 +63,7 @@ class Proving:
     work: Path
     logs: Path | None
     patience: float
+    servers: int
     agents: int
     one_copy: bool
     environment: Mapping[str, str]
@@ -79,10 +83,11 @@ class Proved:
 def prove(given: Proving) -> Proved:
     """Proves a bundle; whatever is wrong with it stands in the report.
 
-    Raises SealiftError only when no proof can be made here: no root, programs missing.
+    Raises SealiftError only when no proof can be made here: no root, programs missing, too little memory.
     """
     env = clean_environment(given.environment)
     refuse_unable(env["PATH"])
+    refuse_small(given.servers, given.agents)
     findings = Findings(NODE_NAME)
     offer: Offer | None = None
     left: tuple[str, ...] = ()
@@ -101,7 +106,10 @@ def _boot_and_leave(given: Proving, offer: Offer, env: Mapping[str, str], findin
     before = asyncio.run(_footprint(env))
     with _ending_well(), open_ledger(found, given.say) as ledger:
         work = given.work.absolute() / f"sealift-prove-{secrets.token_hex(4)}"
-        places = tuple(_place(work, number, found) for number in range(1, given.agents + 2))
+        places = tuple(
+            _place(work, number, "server" if number <= given.servers else "agent", found)
+            for number in range(1, given.servers + given.agents + 1)
+        )
         try:
             ledger.will_make(work=work)
             for place in places:
@@ -158,9 +166,9 @@ async def _footprint(env: Mapping[str, str]) -> Footprint:
     return look(rules.text)
 
 
-def _place(work: Path, number: int, hierarchies: tuple[Hierarchy, ...]) -> Place:
+def _place(work: Path, number: int, role: Role, hierarchies: tuple[Hierarchy, ...]) -> Place:
     name = node_name(number)
-    return Place(number=number, home=work / name, group=Group(f"{work.name}-{name}", hierarchies))
+    return Place(number=number, role=role, home=work / name, group=Group(f"{work.name}-{name}", hierarchies))
 
 
 def _lay_out(work: Path, places: tuple[Place, ...], ledger: Ledger) -> None:

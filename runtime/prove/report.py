@@ -81,6 +81,23 @@ class StageResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
+class ServerLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """A server whose power went while a client wrote `writes` objects.
+
+    `before` of them were acknowledged by then, `acknowledged` at the end, `missing` of those could not be found.
+    Nothing was acknowledged for `pause_seconds` at most. It had caught up `back_seconds` after its power came back;
+    null: never.
+    """
+
+    node: str
+    writes: int
+    before: int
+    acknowledged: int
+    missing: int
+    pause_seconds: float
+    back_seconds: float | None
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a proof ended early: `during` read, stage, machine, boot, checks or teardown."""
 
@@ -91,7 +108,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A whole proof. `ready`: every chart installed, every workload Ready. `faults` says what is not as it must be.
 
-    `failure` is left out when the proof came to its end.
+    `server_loss` is left out when no server was lost on purpose, `failure` when the proof came to its end.
     """
 
     format: str = FORMAT
@@ -105,6 +122,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     outside: OutsideResult
     checks: tuple[CheckResult, ...]
     stages: tuple[StageResult, ...]
+    server_loss: ServerLoss | msgspec.UnsetType = msgspec.UNSET
     failure: Failure | msgspec.UnsetType = msgspec.UNSET
 
     def faults(self) -> tuple[str, ...]:

@@ -62,6 +62,23 @@ def test_agents_join_and_the_network_between_nodes_works_until_one_dies(rke2_bun
     assert (logs / "prove3" / "agent.log").exists()
 
 
+def test_three_servers_lose_their_leader_and_no_acknowledged_write(rke2_bundle: Path, tmp_path: Path) -> None:
+    path, logs = tmp_path / "report.json", tmp_path / "logs"
+    done = sealift_node("prove", rke2_bundle, "--servers", "3", "--report", path, "--logs", logs, *QUIET, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server_log(tmp_path)}"
+    found = documents.read(path)
+    assert found.faults() == ()
+    assert [node.role for node in found.nodes] == ["server"] * 3
+    assert all(node.ready_seconds is not None for node in found.nodes)
+    ended = [check.name for check in found.checks]
+    end = ["quorum", "images", "server-loss", "server-return", "teardown"]
+    assert ended == [*(check.name for check in (*CHECKS, *ACROSS)), *end]
+    loss = found.server_loss
+    assert isinstance(loss, documents.ServerLoss)
+    assert loss.before < loss.writes == loss.acknowledged == 1000 and loss.missing == 0
+    assert loss.back_seconds is not None
+
+
 def test_an_image_that_a_chart_asks_for_and_nobody_has_is_named_with_who_asked(
     rke2_bundle: Path, tmp_path: Path
 ) -> None:
