@@ -13,10 +13,8 @@ from typing import Final, Protocol
 from builder.errors import StepError
 from builder.lock.model import Lock, LockedInput
 from builder.process import Cancel, Cancelled
-from builder.recipe.crypto import uses_c
-from builder.recipe.model import CompileComponent, GoComponent, Recipe
+from builder.recipe.model import GoComponent, Recipe
 from builder.recipe.places import beside
-from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.apt import AptClient
 from builder.sources.deb import BINARY_PREFIX, WantedPackage
 from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
@@ -87,8 +85,10 @@ def fetch(
 def wanted(
     recipe: Recipe, lock: Lock, inputs: Sequence[LockedInput], options: FetchOptions
 ) -> tuple[list[Wanted], list[Wanted]]:
-    """The toolchains, the build root and the sources behind locked inputs; what lies beside the recipe is not among them."""
-    modules = go_modules(options)
+    """The toolchains and the sources behind locked inputs; what lies beside the recipe is not among them."""
+    verified = Verified(options.store)
+    client = GoClient(store=options.store, host_env=options.env, offline=options.offline, cancel=options.cancel)
+    modules = GoModules(client, verified)
     tools: list[Wanted] = []
     if any(isinstance(recipe.components.get(each.component), GoComponent) for each in inputs):
         found = [tool for tool in lock.tools if tool.source.startswith(TOOL_PREFIX)]

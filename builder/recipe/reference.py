@@ -64,6 +64,10 @@ def recipe_page() -> str:
     return "\n".join(parts)
 
 
+def _later(kinds: OneOf) -> list[str]:
+    return [f"Kinds of coming versions: {_words(kinds.later)}.\n"] if kinds.later else []
+
+
 def _section(title: str, level: int, record: Record) -> str:
     lines = [f"{'#' * level} {title}", "", record.doc, "", "| key | takes | default | meaning |", "|---|---|---|---|"]
     for name, field in record.fields.items():
@@ -76,10 +80,6 @@ def _section(title: str, level: int, record: Record) -> str:
 
 
 def takes(kind: Kind) -> str:
-def _later(kinds: OneOf) -> list[str]:
-    return [f"Kinds of coming versions: {_words(kinds.later)}.\n"] if kinds.later else []
-
-
     """What a kind of value takes, in a few words."""
     match kind:
         case Text():

@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import RecipeError, StepError
 from builder.lock.model import LockedInput, LockedSum, LockedTool
-from builder.recipe.crypto import uses_c
-from builder.recipe.model import GoComponent, Recipe
+from builder.recipe.model import Fips, GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, list_packages, read_wrapper
 from builder.sources.goclient import GoClient, download_error, toolchain_module
