@@ -3,19 +3,18 @@
 k3s pkg/agent/templates/templates.go; docs/cri/config.md of containerd. Pure.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
-from bundles.errors import FormatError
 from bundles.reference import Reference
+from runtime.configs.toml import Table, table, value
 from runtime.nodeconf.model import NodeConfig
 from runtime.nodepaths import NodePaths
 
 _CRI: Final = "io.containerd.grpc.v1.cri"
 _RUNC: Final = f'plugins."{_CRI}".containerd.runtimes.runc'
-Table = Mapping[str, str | int | bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +31,10 @@ class Host:
     keeps_oom_score: bool
 
 
-def containerd_config(node: NodeConfig, pause: Reference, host: Host) -> str:
-    """config.toml; `pause` is the sandboxes' image."""
+def containerd_config(
+    node: NodeConfig, pause: Reference, host: Host, keys: Mapping[str, Table] = MappingProxyType({})
+) -> str:
+    """config.toml; `pause` is the sandboxes' image, `keys` the credentials by registry: the file is secret."""
     paths = node.paths
     cri: Table = {
         "stream_server_address": node.loopback,
@@ -57,23 +58,12 @@ def containerd_config(node: NodeConfig, pause: Reference, host: Host) -> str:
         (_RUNC, {"runtime_type": "io.containerd.runc.v2"}),
         (f"{_RUNC}.options", {"SystemdCgroup": host.systemd}),
         (f'plugins."{_CRI}".registry', {"config_path": str(paths.registry_hosts)}),
+        *((f'plugins."{_CRI}".registry.configs.{value(name)}.auth', words) for name, words in keys.items()),
     )
     note = "# Written by sealift-node at every start.\n"
-    return note + "\n".join(_table(name, values) for name, values in tables)
+    return note + "\n".join(table(name, values) for name, values in tables)
 
 
 def crictl_config(paths: NodePaths) -> str:
     """crictl.yaml, which CRI_CONFIG_FILE names."""
     return f"runtime-endpoint: {paths.endpoint}\n"
-
-
-def _table(name: str, values: Table) -> str:
-    head = f"[{name}]\n" if name else ""
-    return head + "".join(f"{key} = {_value(value)}\n" for key, value in values.items())
-
-
-def _value(value: str | int | bool) -> str:
-    """TOML's basic strings are JSON's, but for DEL and for what JSON would write as two surrogates."""
-    if isinstance(value, str) and any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
-        raise FormatError("a control character in a configuration value", got=repr(value))
-    return json.dumps(value, ensure_ascii=False)

@@ -13,6 +13,8 @@ from bundles.reference import Reference
 from runtime.configs.apiserver import ENCRYPTION_KEY, egress_selector, encryption_config, encryption_state, pod_security
 from runtime.configs.containerd import Host, containerd_config, crictl_config
 from runtime.configs.etcd import Membership, etcd_config
+from runtime.configs.hosts import credentials, hosts_files, rewrite_warnings
+from runtime.configs.hostswrite import write_hosts
 from runtime.configs.kubelet import CONFIG_FILE, CONFIG_FOLDER, kubelet_config
 from runtime.entropy import Entropy
 from runtime.etcd.membership import ensure_member_name, known_membership
@@ -21,12 +23,13 @@ from runtime.kubeconfig import admin_kubeconfig, agent_kubeconfigs, server_kubec
 from runtime.nodeconf.model import NodeConfig
 from runtime.nodefiles import SECRET_FILE, read_file, settle, tighten
 from runtime.pki.ensure import secret_folder
+from runtime.registries import read_private_registry
 
 _USER_FILE: Final = "10-cli-config.conf"
 _USER_FOLDER: Final = "20-cli-config-dir"
 
 
-def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url: str | None = None) -> None:
+def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url: str | None = None) -> list[str]:
     """Kubeconfigs, the kubelet's, containerd's and crictl's configuration, and the folders they name.
 
     Args:
@@ -34,6 +37,8 @@ def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url
         pause: the image of sandboxes.
         host: what the machine decides.
         api_url: the apiserver, on agents; None: this server's own.
+
+    Returns what to warn of in registries.yaml.
     """
     paths = node.paths
     secret_folder(paths.agent)
@@ -45,8 +50,11 @@ def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url
     _settle_all(agent_kubeconfigs(node, api_url))
     settle(paths.kubelet_config, kubelet_config(node, systemd=host.systemd).encode())
     _copy_kubelet_files(node)
-    settle(paths.containerd_config, containerd_config(node, pause, host).encode())
+    registries = read_private_registry(node.private_registry)
+    write_hosts(paths.registry_hosts, hosts_files(registries, default_endpoints=node.default_endpoints))
+    settle(paths.containerd_config, containerd_config(node, pause, host, credentials(registries)).encode())
     settle(paths.crictl_config, crictl_config(paths).encode())
+    return rewrite_warnings(registries)
 
 
 def write_server_files(node: NodeConfig, *, entropy: Entropy) -> Membership | None:

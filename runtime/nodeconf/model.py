@@ -91,6 +91,8 @@ class NodeConfig:
         arguments: extra arguments by component, without leading hyphens.
         images: image references by RKE2's key (`etcd-image`, ...), as typed.
         registry: `system-default-registry`, prepended to the images that are not overridden; empty: none.
+        private_registry: the file of registries that `private-registry` names; None: RKE2's own, if it is there.
+        default_endpoints: False with `disable-default-registry-endpoint`: mirrored registries are not asked themselves.
         disabled: names of charts and manifests that are not to run.
         kube_proxy: False with `disable-kube-proxy`.
         requests: `COMPONENT-cpu` and `COMPONENT-memory` of the static pods, where they differ from the defaults.
@@ -122,6 +124,8 @@ class NodeConfig:
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
+    private_registry: Path | None = None
+    default_endpoints: bool = True
     disabled: frozenset[str] = frozenset()
     kube_proxy: bool = True
     requests: Mapping[str, str] = field(default_factory=dict)

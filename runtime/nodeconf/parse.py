@@ -175,6 +175,8 @@ def _config(reader: _Reader, role: Role, paths: NodePaths, machine: Machine) -> 
         arguments={name: found for name in COMPONENTS if (found := reader.lines(f"{name}-arg"))},
         images=_images(reader),
         registry=reader.text("system-default-registry").rstrip("/"),
+        private_registry=_path(reader, "private-registry"),
+        default_endpoints=not reader.flag("disable-default-registry-endpoint"),
         disabled=frozenset(reader.texts("disable")),
         kube_proxy=not reader.flag("disable-kube-proxy"),
         requests=_quantities(reader, "control-plane-resource-requests"),
@@ -247,6 +249,13 @@ def _node_ports(reader: _Reader) -> str:
     if not match or not 1 <= int(match[1]) <= int(match[2]) <= 65535:
         reader.problem("service-node-port-range", f"{text!r} is not FIRST-LAST")
     return text
+
+
+def _path(reader: _Reader, key: str) -> Path | None:
+    text = reader.text(key)
+    if text and not text.startswith("/"):
+        reader.problem(key, f"{text!r} is not an absolute path")
+    return Path(text) if text else None
 
 
 def _token(reader: _Reader, key: str) -> Token | None:

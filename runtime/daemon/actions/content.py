@@ -86,7 +86,8 @@ def _write_files(node: Node) -> str:
     images = choose_images(node.config, admitted_index(node.layout))
     node.found.images = images
     if node.config.role == "agent":  # its certificates came with the stage `join`
-        write_agent_files(node.config, pause=images.pause, host=node.host.containerd)
+        for warning in write_agent_files(node.config, pause=images.pause, host=node.host.containerd):
+            node.say(f"warning: {warning}")
         return ""
     entropy, outcome = SystemEntropy(), Outcome()
     now = datetime.fromtimestamp(node.began, UTC)
@@ -99,5 +100,6 @@ def _write_files(node: Node) -> str:
     node.found.signers = signers
     node.found.membership = write_server_files(node.config, entropy=entropy)
     ensure_tokens(node.config, authority=_content(node.paths.tls / "server-ca.crt"), entropy=entropy)
-    write_agent_files(node.config, pause=images.pause, host=node.host.containerd)
+    for warning in write_agent_files(node.config, pause=images.pause, host=node.host.containerd):
+        node.say(f"warning: {warning}")
     return f"{len(outcome.made)} made, {len(outcome.renewed)} renewed"
