@@ -69,9 +69,6 @@ def _changed_input(recipe: Recipe, each: LockedInput) -> Iterator[str]:
     kind, _, rest = each.source.partition(":")
     if kind in ("folder", "file") and each.digest is not None:
         yield from _compared(f"component {each.component}: {rest}", each.digest, beside(recipe, rest))
-    component = recipe.components[each.component]
-    if isinstance(component, UrlComponent | CompileComponent) and kind == "url":
-        yield from witnessed(recipe, component, each)
     if each.sum is not None:
         try:
             same = files_digest(read_wrapper(beside(recipe, each.sum.folder))) == each.sum.digest

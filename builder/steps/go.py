@@ -104,8 +104,8 @@ def stamped_version(component: GoComponent) -> str:
     return next((value for value in component.stamps.values() if bare and bare in value), "")
 
 
-def variables(component: GoComponent, context: StepContext, place: Place) -> dict[str, str]:
-    """What `go build` is told beside the clean environment: caches of the store, no network, no user's settings."""
+def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
+    """The whole environment of `go build`: caches of the store, no network, no user's settings."""
     recipe = context.recipe
     more = {
         "GOENV": "off",
