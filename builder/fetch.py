@@ -15,6 +15,7 @@ from builder.lock.model import Lock, LockedInput
 from builder.process import Cancel, Cancelled
 from builder.recipe.model import GoComponent, Recipe
 from builder.recipe.places import beside
+from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.apt import AptClient
 from builder.sources.deb import BINARY_PREFIX, WantedPackage
 from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
@@ -28,6 +29,7 @@ from builder.sources.go import (
     with_toolchain,
 )
 from builder.sources.goclient import GoClient
+from builder.sources.url import wanted_url
 from builder.sources.verified import Verified
 from builder.store import Store
 from bundles.errors import MissingError, SealiftError
@@ -103,13 +105,15 @@ def wanted(
     through = with_toolchain(modules, recipe, options.host)
     sources: dict[str, Wanted] = {}  # by name: two components may be made of one source
     for each in inputs:
-        source = _wanted(recipe, each, modules, through, apt)
+        source = _wanted(recipe, each, modules, through, apt, options)
         if source is not None:
             sources[source.name] = source
     return tools, list(sources.values())
 
 
-def _wanted(recipe: Recipe, each: LockedInput, modules: GoModules, through: GoModules, apt: AptClient) -> Wanted | None:
+def _wanted(
+    recipe: Recipe, each: LockedInput, modules: GoModules, through: GoModules, apt: AptClient, options: FetchOptions
+) -> Wanted | None:
     component = recipe.components[each.component]
     if isinstance(component, GoComponent):
         if each.sum is None:
@@ -125,6 +129,8 @@ def _wanted(recipe: Recipe, each: LockedInput, modules: GoModules, through: GoMo
         )
     if each.source.startswith(SOURCE_PREFIX):
         return wanted_source(modules, each)
+    if each.source.startswith(URL_SOURCE):
+        return wanted_url(each, options.store, options.env, options.cancel, offline=options.offline)
     if each.source.startswith((DEB_SOURCE, BINARY_PREFIX)):
         return WantedPackage(name=each.source, client=apt, verified=modules.verified, files=each.files)
     return None

@@ -14,9 +14,11 @@ from builder.lock.difference import difference
 from builder.lock.fresh import same_packages, wanted_source
 from builder.lock.model import Lock, LockedInput, LockedTool
 from builder.lock.text import format_lock
+from builder.lock.published import Publishing, of_url
 from builder.process import Cancel
 from builder.recipe.digest import recipe_digest
 from builder.recipe.model import (
+from builder.recipe.fetched import UrlComponent
     CompileComponent,
     Component,
     DebComponent,
@@ -122,6 +124,9 @@ class _Resolver:
         self._lock = old
         self._old = {each.component: each for each in old.inputs} if old is not None else {}
         client = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
+        self._published = Publishing(
+            recipe=recipe, old=old, store=options.store, env=options.env, say=options.say, cancel=options.cancel
+        )
         self._modules = GoModules(client, Verified(options.store))
         self._toolchain = with_toolchain(self._modules, recipe, options.host)
         self._apt = AptClient(
@@ -172,6 +177,8 @@ class _Resolver:
             return golock.lock_folder(self._toolchain, self._recipe, component, old)
         made = golock.lock_component(self._toolchain, self._recipe, component, old)
         self.files.update(made.files)
+        if isinstance(component, UrlComponent) or (isinstance(component, CompileComponent) and of_url(component)):
+            return self._published.lock(component)
         return made.locked
 
     def _kept(self, component: Component) -> LockedInput | None:

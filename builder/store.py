@@ -4,7 +4,8 @@
     steps/<hex>.json       receipt of the step with that content id, written after its outputs
     frames/                compressed frames (builder.store_frames)
     sources/               receipts of verified sources (builder.sources)
-    go/mod, go/build       GOMODCACHE, GOCACHE
+    roots/                 build roots by the digest of their packages (builder.buildroot)
+    go/mod, go/build       GOMODCACHE, GOCACHE; go/build-<hex>: of C inside a build root
     logs/                  one log per step
     tmp/                   work in progress; may be emptied whenever nothing runs
     locks/                 for processes that share a store
@@ -40,7 +41,7 @@ from bundles.files import (
 
 CHUNK: Final = 1 << 20  # bytes
 _BLOB_MODE: Final = 0o444  # a step that opens an input for writing must fail, not change what others read
-_FOLDERS: Final = ("blobs/sha256", "steps", "frames", "sources", "go/mod", "go/build", "logs", "tmp", "locks")
+_FOLDERS: Final = ("blobs/sha256", "steps", "frames", "sources", "roots", "go/mod", "go/build", "logs", "tmp", "locks")
 
 
 def default_root(env: Mapping[str, str]) -> Path:
@@ -86,6 +87,17 @@ class Store:
     def go_build(self) -> Path:
         """GOCACHE."""
         return self.root / "go/build"
+
+    def go_build_within(self, root: Digest) -> Path:
+        """GOCACHE of what is compiled with the C compiler of a build root: go's keys do not know its headers."""
+        folder = self.root / f"go/build-{root.hex[:16]}"
+        make_folders(folder)
+        return folder
+
+    @property
+    def roots(self) -> Path:
+        """Build roots, unpacked."""
+        return self.root / "roots"
 
     @property
     def logs(self) -> Path:
@@ -173,6 +185,15 @@ class Store:
                 target = self.path(writer.digest)
                 os.rename(temp, target)
                 fsync_directory(target.parent)
+
+    def adopt(self, file: BinaryIO, path: Path, digest: Digest) -> None:
+        """Keeps an open file of the store's filesystem by renaming `path`; its bytes were hashed to be `digest`."""
+        with os_errors(path):
+            file.flush()
+            os.fchmod(file.fileno(), _BLOB_MODE)
+            os.fsync(file.fileno())
+            os.rename(path, self.path(digest))
+            fsync_directory(self.path(digest).parent)
 
     # Receipts
 
@@ -266,7 +287,7 @@ class Store:
             remove_abandoned(folder)
 
     def collect(self, keep_steps: Collection[Digest], keep_blobs: Collection[Digest] = ()) -> Collected:
-        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name, all frames, logs, tmp.
+        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name, frames, logs, roots, tmp.
 
         Facts of receipts are not read: a blob that only they name belongs into `keep_blobs`. The tools' caches stay.
         Raises SealiftError when another process uses the store.
@@ -278,7 +299,7 @@ class Store:
             steps = {f"{step.hex}.json" for step in keep_steps}
             doomed = [path for path in (self.root / "blobs/sha256").iterdir() if path.name not in kept]
             doomed += [path for path in (self.root / "steps").iterdir() if path.name not in steps]
-            for name in ("frames", "logs", "tmp"):
+            for name in ("frames", "logs", "roots", "tmp"):
                 doomed += (self.root / name).iterdir()
             size = sum(_tree_size(path) for path in doomed)
             for path in doomed:

@@ -71,6 +71,9 @@ def _input(one: LockedInput, two: LockedInput) -> Iterator[str]:
     if one.source == two.source and one.files != two.files:
         yield from _files(one, two)
     yield from _sum(one.sum, two.sum)
+    if one.signed != two.signed:
+        before, now = (each.hex[:16] if each is not None else "nobody" for each in (one.signed, two.signed))
+        yield f"signed by {before} -> {now}"
     if one.license != two.license:
         yield f"license: {one.license or 'unknown'} -> {two.license or 'unknown'}"
 

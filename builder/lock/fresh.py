@@ -9,7 +9,9 @@ from pathlib import Path
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedInput
 from builder.recipe.digest import recipe_digest
+from builder.lock.witnessed import witnessed
 from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
+from builder.recipe.fetched import ImageFilesComponent, UrlComponent
 from builder.recipe.places import beside
 from builder.sources.aptlists import is_library
 from builder.sources.go import read_wrapper
@@ -70,6 +72,9 @@ def _changed_input(recipe: Recipe, each: LockedInput) -> Iterator[str]:
     if kind in ("folder", "file") and each.digest is not None:
         yield from _compared(f"component {each.component}: {rest}", each.digest, beside(recipe, rest))
     if each.sum is not None:
+    component = recipe.components[each.component]
+    if isinstance(component, UrlComponent | CompileComponent) and kind == "url":
+        yield from witnessed(recipe, component, each)
         try:
             same = files_digest(read_wrapper(beside(recipe, each.sum.folder))) == each.sum.digest
         except SealiftError:
@@ -119,6 +124,10 @@ def wanted_source(component: Component) -> str:
     if isinstance(component, UserlandComponent):
         return f"deb:{', '.join(component.packages)}"
     return f"file:{component.path}"
+    if isinstance(component, UrlComponent):
+        return f"url:{component.url}"
+    if isinstance(component, ImageFilesComponent):
+        return f"image:{component.reference.name}"
 
 
 def _without_suite(source: str) -> str:

@@ -55,6 +55,7 @@ class LockedInput:
     | `go-source:MODULE@VERSION` | `h1` |
     | `deb:SUITE/NAME=VERSION`, `deb-source:SUITE/NAME=VERSION` | `files` |
     | `folder:PATH`, `file:PATH` | `digest` (a folder's: see builder.tree) |
+    | `url:https://...` | `files`; `signed` names the key whose signature was checked when it was locked |
     """
 
     component: str
@@ -65,6 +66,7 @@ class LockedInput:
     sum: LockedSum | None = None
     license: str | None = None
 
+    signed: Digest | None = None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedChart:

@@ -15,6 +15,7 @@ from builder.errors import RecipeError
 from builder.lock import imagetext
 from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.recipe import read as recipe_files
+from builder.recipe import words
 from builder.recipe.chartfile import VERSION
 from builder.recipe.document import read
 from builder.recipe.keys import BUNDLE_VERSION, NAME
@@ -33,6 +34,7 @@ _PINS = {
     "deb-source": {"files"},
     "folder": {"sha256"},
     "file": {"sha256"},
+    "url": {"files"},
 }
 _PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./@=+~-]|:(?=[A-Za-z0-9./+]))*")
 
@@ -51,10 +53,10 @@ _STEP = r"(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~+-]+"
 _MODULE = rf"{_STEP}(?:/{_STEP})*@v[A-Za-z0-9.+-]+"
 _DEB = r"[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+=[A-Za-z0-9.+:~-]+"
 _LOCAL = r"(?:\./)?(?!\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~@-]*(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._+~@-]+)*"
-# No URL is a source: where packages come from is the machine's own configuration.
+# No registry of packages is named: where they come from is the machine's own configuration.
 _SOURCE = Text(
     what="a source",
-    pattern=rf"(?:go|go-source):{_MODULE}|(?:deb|deb-source):{_DEB}|(?:folder|file):{_LOCAL}",
+    pattern=rf"(?:go|go-source):{_MODULE}|(?:deb|deb-source):{_DEB}|(?:folder|file):{_LOCAL}|url:{words.URL}",
     example="go:example.org/lib@v1.2.3",
 )
 _TOOLCHAIN = Text(what="a toolchain", pattern=r"go-toolchain:1\.[0-9]+\.[0-9]+", example="go-toolchain:1.26.8")
@@ -91,6 +93,7 @@ _INPUT = Record(
         "sha256": Field(kind=_HEX, doc="Digest of a file or folder."),
         "sum": Field(kind=_SUM, doc=_SUM.doc),
         "files": Field(kind=Items(of=_FILE), doc="The files of a package."),
+        "signed": Field(kind=_HEX, doc="Id of the key whose signature held when it was locked."),
     },
 )
 _TOOL = Record(
@@ -188,12 +191,14 @@ def _check_pins(values: Mapping[str, Any], problem: Callable[[tuple[str, ...], s
             kind = entry["source"].partition(":")[0]
             for key in sorted(_PINS[kind] - {key for key in entry if entry[key]}):
                 problem((name, str(number), key), f"{entry['source']} is not pinned by {key}", "run sealift lock again")
-            if kind == "deb" and len(entry.get("files", ())) > 1:
-                problem((name, str(number), "files"), "a binary package is one file", "run sealift lock again")
+            if kind in ("deb", "url") and len(entry.get("files", ())) > 1:
+                problem((name, str(number), "files"), "it is one file", "run sealift lock again")
 
 
 def _input(values: dict[str, Any]) -> LockedInput:
     fields = _digest_of(values)
+    if "signed" in values:
+        fields["signed"] = Digest(values["signed"])
     fields["files"] = tuple(LockedFile(**_digest_of(file)) for file in values.get("files", ()))
     if locked := values.get("sum"):
         fields["sum"] = LockedSum(**_digest_of(locked) | {"unverified": tuple(locked.get("unverified", ()))})
@@ -226,6 +231,7 @@ def _input_values(each: LockedInput) -> dict[str, Any]:
     if each.sum:
         values["sum"] = {"folder": each.sum.folder, "sha256": each.sum.digest.hex, "modules": each.sum.modules}
         values["sum"] |= {"unverified": list(each.sum.unverified)} if each.sum.unverified else {}
+    values |= {"signed": each.signed.hex} if each.signed else {}
     if each.files:
         values["files"] = [{"name": f.name, "size": f.size, "sha256": f.digest.hex} for f in each.files]
     return values

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedInput
 from builder.plan.model import Step, content_id
+from builder.recipe.fetched import UrlComponent
 from builder.recipe.model import (
     CHARTS,
     AssembleImage,
@@ -18,7 +19,7 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
-from builder.steps import chart, compile, deb, file, go, image, layer, licences, render, userland
+from builder.steps import chart, compile, deb, file, go, image, layer, licences, render, url, userland
 from builder.steps.context import Job
 from bundles.digest import Digest
 from bundles.platform import Platform
@@ -136,6 +137,8 @@ def _component_job(
 
 def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock, sizes: Sizes) -> list[Job]:
     return [
+    if isinstance(component, UrlComponent):
+        return url.describe(component, locked, platform)
         layer.describe(
             one,
             number,

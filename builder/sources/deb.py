@@ -60,7 +60,7 @@ class WantedPackage:
     def fetch(self) -> None:
         """Brings its files into the store; raises MissingError, StepError, and FormatError for other bytes."""
         store = self.client.store
-        if not all(_whole(store, file) for file in self.files):
+        if not all(whole(store, file) for file in self.files):
             with store.temp_folder("deb") as folder:
                 source = self.name.startswith(SOURCE_PREFIX)
                 self.client.download(self.name.rpartition("/")[2], folder, source=source)
@@ -69,7 +69,7 @@ class WantedPackage:
         self.verified.note(self.name, self._want, [store.path(file.digest) for file in self.files])
 
 
-def _whole(store: Store, file: LockedFile) -> bool:
+def whole(store: Store, file: LockedFile) -> bool:
     """Whether the content is in the store; a damaged blob is removed."""
     if not store.has(file.digest, file.size):
         return False

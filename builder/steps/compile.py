@@ -15,6 +15,7 @@ from builder.facts.program import Expectation
 from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
+from builder.recipe.fetched import last_part
 from builder.recipe.model import CompileComponent
 from builder.recipe.places import beside
 from builder.sources.goclient import module_folder
@@ -22,6 +23,7 @@ from builder.sources.gomod import Module
 from builder.steps.context import Job, StepContext, clean_environment
 from builder.steps.folders import copy_locked, copy_module, settle
 from builder.steps.programs import keep_programs
+from builder.steps.url import checked_blob, unpack
 from bundles.platform import Platform
 
 VERSION: Final = 1
@@ -91,6 +93,9 @@ def _unpack(component: CompileComponent, locked: LockedInput, context: StepConte
         copy_module(module_folder(context.store, Module.parse(rest)), target, context.lock.epoch)
     elif kind == "deb-source":
         _unpack_debian(locked, context, target)
+    elif kind == "url":
+        unpack(checked_blob(context.store, locked.files[0]), last_part(rest), target)
+        settle(target, context.lock.epoch)
     else:
         raise StepError("unknown kind of source", where=component.name, got=locked.source)
     return target

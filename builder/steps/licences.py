@@ -21,12 +21,14 @@ from builder.describe.receipts import MODULES, PACKAGES, SOURCE, TEXTS, licences
 from builder.errors import StepError
 from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
+from builder.recipe.fetched import UrlComponent
 from builder.recipe.model import CompileComponent, Component, FolderChart, GoComponent, UserlandComponent
 from builder.recipe.places import beside
 from builder.sources.goclient import module_folder
 from builder.sources.gomod import Module
 from builder.steps.context import Job, StepContext
 from builder.steps.debfile import DebFile, unpacked
+from builder.steps.url import licence
 from builder.steps.userland import STATUS
 from bundles import jsontext
 from bundles.digest import Digest
@@ -44,6 +46,10 @@ def describe(component: Component, locked: Sequence[LockedInput]) -> Job | None:
         run = functools.partial(_of_modules, component)
     elif isinstance(component, UserlandComponent):
         run = functools.partial(_of_userland, component.name)
+    elif isinstance(component, UrlComponent):
+        if not component.files:
+            return None
+        run = functools.partial(_of_url, locked[0])
     elif isinstance(component, CompileComponent):
         run = functools.partial(_of_source, locked[0])
     elif component.outputs and locked[0].source.startswith("deb:"):
@@ -85,10 +91,16 @@ def _of_modules(component: GoComponent, context: StepContext) -> Receipt:
 
 def _of_source(locked: LockedInput, context: StepContext) -> Receipt:
     kind, _, rest = locked.source.partition(":")
+    if kind == "url":
+        return _of_url(locked, context)
     if kind == "deb-source":
         return _source(_of_debian_source(locked, context))
     folder = beside(context.recipe, rest) if kind == "folder" else module_folder(context.store, Module.parse(rest))
     return _source(Declared(expression=_of_folder(folder)))
+
+
+def _of_url(locked: LockedInput, context: StepContext) -> Receipt:
+    return _source(Declared(expression=licence(locked.source.partition(":")[2], locked, context.store)))
 
 
 def _source(declared: Declared) -> Receipt:

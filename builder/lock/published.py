@@ -1,0 +1,59 @@
+"""Locking of what somebody publishes: files at URLs. What the old lock pins stays while nobody asks for another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from builder.lock.model import Lock, LockedInput
+from builder.lock.witnessed import disagreement
+from builder.process import Cancel
+from builder.recipe.digest import recipe_digest
+from builder.recipe.fetched import UrlComponent, Witness
+from builder.recipe.model import CompileComponent, Recipe
+from builder.recipe.places import beside
+from builder.recipe.urlkind import URL_SOURCE
+from builder.sources.url import lock_url
+from builder.sources.urlclient import UrlClient, wire_of
+from builder.sources.witness import read_key
+from builder.store import Store
+from bundles.registry.timing import real_timing
+from bundles.signing.keys import PublicKey
+
+
+def of_url(component: CompileComponent) -> bool:
+    """Whether its sources are an archive at a URL."""
+    return component.source.startswith(URL_SOURCE)
+
+
+def url_of(component: UrlComponent | CompileComponent) -> str:
+    """Where it comes from."""
+    return component.url if isinstance(component, UrlComponent) else component.source.removeprefix(URL_SOURCE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publishing:
+    """`old` is the lock that stays where nothing changed; `env` our environment; `say` tells a line of progress."""
+
+    recipe: Recipe
+    old: Lock | None
+    store: Store
+    env: Mapping[str, str] = field(repr=False)
+    say: Callable[[str], None]
+    cancel: Cancel
+
+    def lock(self, component: UrlComponent | CompileComponent) -> LockedInput:
+        """The component's entry."""
+        url, witness = url_of(component), component.witness
+        key = read_key(beside(self.recipe, witness.key)) if witness.key is not None else None
+        if (old := self._kept(component.name, f"{URL_SOURCE}{url}", witness, key)) is not None:
+            return old
+        self.say(f"locking {URL_SOURCE}{url}")
+        client = UrlClient(wire_of(self.env), real_timing(), self.cancel)
+        return lock_url(client, self.store, component.name, url, witness, key)
+
+    def _kept(self, name: str, source: str, witness: Witness, key: PublicKey | None) -> LockedInput | None:
+        """The old entry, while it is of this source, its digest is what the recipe says, and its signer the same."""
+        found = self.old.of(name) if self.old is not None else ()
+        if self.old is None or len(found) != 1 or found[0].source != source or disagreement(found[0], witness, key):
+            return None
+        # A list of sums leaves no trace in the lock: it is asked again whenever the recipe changed.
+        return found[0] if not witness.sums or self.old.recipe == recipe_digest(self.recipe) else None

@@ -1,0 +1,32 @@
+"""Whether a locked file of a URL is still what its witnesses say."""
+
+from collections.abc import Iterator
+
+from builder.lock.model import LockedInput
+from builder.recipe.fetched import UrlComponent, Witness
+from builder.recipe.model import CompileComponent, Recipe
+from builder.recipe.places import beside
+from builder.sources.witness import read_key
+from bundles.errors import SealiftError
+from bundles.signing.keys import PublicKey
+
+
+def witnessed(recipe: Recipe, component: UrlComponent | CompileComponent, locked: LockedInput) -> Iterator[str]:
+    """What a locked file is not that the recipe wants, in words; reads the key beside the recipe."""
+    witness = component.witness
+    try:
+        key = read_key(beside(recipe, witness.key)) if witness.key is not None else None
+    except SealiftError as exc:
+        yield f"component {component.name}: {exc.message}: {witness.key}"
+        return
+    if found := disagreement(locked, witness, key):
+        yield f"component {component.name}: {found}"
+
+
+def disagreement(locked: LockedInput, witness: Witness, key: PublicKey | None) -> str:
+    """What a locked file is not that its witness wants, in words; "" for nothing. Pure."""
+    if witness.sha256 is not None and witness.sha256 != locked.files[0].digest:
+        return f"locked {locked.files[0].digest}, the recipe says {witness.sha256}"
+    if locked.signed == (key.id if key is not None else None):
+        return ""
+    return "locked without a signature of this key" if key is not None else "locked with a signature, now without a key"
