@@ -31,7 +31,7 @@ from builder.sandbox import Sandbox, detect
 from builder.space import check_space, estimate
 from builder.steps.image import CONFIG, MANIFEST
 from builder.steps.layer import framed_layer, layer_name
-from builder.steps.tools import c_packages, host_tools
+from builder.steps.tools import component_tools
 from builder.store import Store
 from builder.summary import plan_lines, summary_lines
 from bundles.digest import Digest
@@ -140,9 +140,7 @@ def read_sources(recipe_folder: Path) -> Sources:
 
 def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[str, str]) -> Plan:
     """What a build of these sources would do on this machine."""
-    packages = c_packages(sources.recipe)
-    versions = host_tools({name for names in packages.values() for name in names}, env)
-    tools = {component: {name: versions[name] for name in names} for component, names in packages.items()}
+    tools = component_tools(sources.recipe, sources.lock, env)
     jobs = make_jobs(sources.recipe, sources.lock, platform, tools)
     found = {step: receipt for step in content_ids(jobs).values() if (receipt := store.receipt(step)) is not None}
     if len(found) < len(jobs):

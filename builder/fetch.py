@@ -10,10 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from builder.buildroot.fetching import WantedRoot
 from builder.errors import StepError
 from builder.lock.model import Lock, LockedInput
 from builder.process import Cancel, Cancelled
-from builder.recipe.model import GoComponent, Recipe
+from builder.reach import Reach
+from builder.recipe.crypto import uses_c
+from builder.recipe.model import CompileComponent, GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.apt import AptClient
@@ -87,10 +90,13 @@ def fetch(
 def wanted(
     recipe: Recipe, lock: Lock, inputs: Sequence[LockedInput], options: FetchOptions
 ) -> tuple[list[Wanted], list[Wanted]]:
-    """The toolchains and the sources behind locked inputs; what lies beside the recipe is not among them."""
-    verified = Verified(options.store)
-    client = GoClient(store=options.store, host_env=options.env, offline=options.offline, cancel=options.cancel)
-    modules = GoModules(client, verified)
+    if options.inputs is not None:
+        names = {each.name for each in missing}
+        needed = [each for each in inputs if {each.component, each.source} & names]
+        roots = lock.buildroot if any(isinstance(each, WantedRoot) for each in missing_tools) else ()
+        bring(options.inputs, recipe, lock, [*needed, *roots], options)
+    """The toolchains and build root, and the sources behind locked inputs but for what lies beside the recipe."""
+    modules = go_modules(options)
     tools: list[Wanted] = []
     if any(isinstance(recipe.components.get(each.component), GoComponent) for each in inputs):
         found = [tool for tool in lock.tools if tool.source.startswith(TOOL_PREFIX)]
@@ -125,8 +131,11 @@ def _wanted(
             locked=each,
             folder=beside(recipe, each.sum.folder),
             platforms=recipe.platforms,
-            fips=recipe.fips,
+            cgo=uses_c(component, recipe),
         )
+    kinds = {type(recipe.components.get(each.component)) for each in inputs}
+    if lock.buildroot and kinds & {CompileComponent, GoComponent}:
+        tools.append(WantedRoot(client=apt, verified=modules.verified, packages=lock.buildroot))
     if each.source.startswith(SOURCE_PREFIX):
         return wanted_source(modules, each)
     if each.source.startswith(URL_SOURCE):

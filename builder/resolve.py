@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from builder.buildroot.locking import lock_buildroot
 from builder.errors import RecipeError
 from builder.lock.base import base_lock, with_base
 from builder.lock.difference import difference
@@ -86,7 +87,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         bundle=f"{recipe.name}@{recipe.version}",
         epoch=old.epoch if old is not None and base is None else epoch,
         tools=tools,
-        buildroot=(),
+        buildroot=resolver.buildroot(),
         inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
         charts=tuple(local.lock_chart(recipe, chart) for _, chart in sorted(recipe.charts.items())),
     )
@@ -157,6 +158,20 @@ class _Resolver:
         if isinstance(component, UserlandComponent):
             return self._lock_userland(component)
         return (self._lock_one(component),)
+    def buildroot(self) -> tuple[LockedInput, ...]:
+        """The packages that C is compiled in."""
+        if self._recipe.buildroot is not None:
+            self._renew_lists()
+        old = self._lock.buildroot if self._lock is not None else ()
+        return lock_buildroot(self._apt, self._recipe, old, self._options.say)
+
+    def images(self) -> tuple[LockedImage, ...]:
+        """Those that are taken over from registries."""
+        options = self._options
+        return lock_mirrored(
+            self._recipe, self._lock, options.store, options.reach, options.env, options.cancel, options.say
+        )
+
 
     def _lock_one(self, component: Component) -> LockedInput:
         if isinstance(component, GoComponent):

@@ -26,5 +26,5 @@ def clean_store(store: Store, recipes: Sequence[Path]) -> Collected:
         sources = read_sources(folder)
         for platform in sources.recipe.platforms:
             steps |= {row.id for row in plan_build(sources, platform, store, os.environ).rows.values()}
-        blobs |= {file.digest for locked in sources.lock.inputs for file in locked.files}
+        blobs |= {file.digest for locked in (*sources.lock.inputs, *sources.lock.buildroot) for file in locked.files}
     return store.collect(steps, blobs)

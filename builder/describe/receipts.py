@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from builder.buildroot.model import ROOT, c_packages, closure, needs_of, tool_versions
 from builder.lock.model import Lock
 from builder.plan.model import Receipt, Step
 from builder.recipe.model import Recipe
@@ -56,13 +57,17 @@ class BuildFacts:
 
     @property
     def sandbox(self) -> str:
-        """Where the steps ran: `network namespace`, or `none` when one of them could have reached a network."""
+        """Where the steps ran: `network namespace`, `build root SUITE`, `none` if one could have reached a network."""
         said = [str(found.facts[SANDBOX]) for found in self.receipts.values() if SANDBOX in found.facts]
-        return said[0] if said else "network namespace"
+        within = f"build root {self.recipe.buildroot}" if self.recipe.buildroot else "network namespace"
+        return said[0] if said else within
 
     def tools(self, component: str) -> Mapping[str, str]:
-        """The machine's C tools that a component was built with: package -> version as `steps.tools` writes it."""
+        """The C tools that a component was built with: package -> version; of the build root, or the machine's."""
         found: Any = self.steps[f"component {component}"].description.get("tools", {})
+        if ROOT in found:
+            packages = closure(self.lock.buildroot, needs_of(self.recipe.components[component]))
+            found = tool_versions(packages, c_packages(self.recipe)[component])
         return {str(name): str(version) for name, version in found.items()}
 
     def all_tools(self) -> Mapping[str, str]:

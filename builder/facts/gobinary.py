@@ -16,6 +16,8 @@ _MAX_TEXT = 4 << 20  # bytes; Kubernetes' is 20 KiB
 # Evidence that survives stripping: names in the function table. Measured with Go 1.26 for all three kinds.
 _BORING = (b"_Cfunc__goboringcrypto_", b"crypto/internal/boring/sig.BoringCrypto")
 _NATIVE = re.compile(rb"crypto/internal/fips140/v[0-9]")
+# A function of Go's public crypto packages in the function table, where names stand one after the other, ended by NUL.
+_ANY_CRYPTO = re.compile(rb"\0crypto/(?!internal/|subtle\.)[a-z0-9/]+\.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,14 +64,22 @@ def without_build_information(content: bytes) -> bytes:
 
 
 def crypto_mode(content: bytes, settings: dict[str, str]) -> str:
-    """`boringcrypto`, `go-native` or `off`: what the build lines say, only if the bytes agree; else `unclear`."""
+    """`boringcrypto`, `go-native` or `off`: what the build lines say, only if the bytes agree; else `unclear`.
+
+    A program that holds no crypto of Go's at all has no evidence either, and agrees with every line.
+    """
     boring = all(mark in content for mark in _BORING)
     native = _NATIVE.search(content) is not None
     says_boring = "boringcrypto" in settings.get("GOEXPERIMENT", "").split(",")
     says_native = settings.get("GOFIPS140", "off") not in ("", "off", "latest")
-    if (boring, native) != (says_boring, says_native):
+    if (boring, native) != (says_boring, says_native) and (boring or native or holds_crypto(content)):
         return "unclear"
-    return "boringcrypto" if boring else "go-native" if native else "off"
+    return "boringcrypto" if says_boring else "go-native" if says_native else "off"
+
+
+def holds_crypto(content: bytes) -> bool:
+    """Whether any of Go's own crypto was linked in."""
+    return _ANY_CRYPTO.search(content) is not None
 
 
 def _strings(content: bytes) -> tuple[str, str] | None:

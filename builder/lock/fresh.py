@@ -6,6 +6,7 @@ A lock that does not is refused with every difference in words; nothing is resol
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from builder.buildroot.model import stale
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedInput
 from builder.recipe.digest import recipe_digest
@@ -23,7 +24,7 @@ from bundles.errors import SealiftError
 
 def check_fresh(recipe: Recipe, lock: Lock) -> None:
     """Returns when the lock is this recipe's and unedited; raises RecipeError that lists every difference."""
-    found = [*_missing(recipe, lock), *_changed(recipe, lock)]
+    found = [*_missing(recipe, lock), *stale(recipe, lock.buildroot), *_changed(recipe, lock)]
     if lock.recipe != recipe_digest(recipe) and not found:
         found.append("an option of the recipe changed (stamps, tags, commands, images, ...)")
     if found:

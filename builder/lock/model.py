@@ -81,7 +81,7 @@ class LockedChart:
 class Lock:
     """A whole lock. `recipe` is the digest of the parsed recipe; `epoch` in seconds is the time of everything built.
 
-    `buildroot` is the place of the locked C build root; empty while C is compiled with the host's compiler.
+    `buildroot` holds the packages that C is compiled in (builder.buildroot.model); empty for the host's compiler.
     """
 
     recipe: Digest

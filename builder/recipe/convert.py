@@ -52,6 +52,7 @@ def make_recipe(folder: Path, bundle: Values, components: Values, images: Values
         go=bundle.get("go"),
         fips=Fips(bundle.get("fips", Fips.OFF)),
         budget=size_of(bundle["budget"]) if "budget" in bundle else None,
+        buildroot=bundle.get("buildroot"),
         expires_days=int(bundle["expires"].split()[0]) if "expires" in bundle else None,
         level=bundle.get("level", DEFAULT_LEVEL),
         helm=bundle.get("helm"),
@@ -161,6 +162,7 @@ def _userland_paths(values: Values) -> list[str]:
 def _go(name: str, version: str, values: Values) -> GoComponent:
     local = values["go"].startswith("./")
     return GoComponent(
+    own = values.get("fips", "")
         name=name,
         module=None if local else values["go"].partition("@")[0],
         version=version,
@@ -175,6 +177,8 @@ def _go(name: str, version: str, values: Values) -> GoComponent:
         replace=dict(values.get("replace", {})),
         static=values.get("static", True),
     )
+        fips=Fips(own.partition(" ")[0]) if own else None,
+        fips_reason=own.partition(" because ")[2],
 
 
 def make_image(name: str, values: Values, recipe: Recipe) -> AssembleImage:

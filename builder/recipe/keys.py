@@ -89,6 +89,13 @@ LABEL = Text(what="a label", pattern=r"[A-Za-z0-9._/-]+", example="org.openconta
 SIZE = Text(what="a size", pattern=r"[1-9][0-9]{0,9} ?(?:B|kB|MB|GB|KiB|MiB|GiB)", example="700 MB")
 DAYS = Text(what="a number of days", pattern=r"[1-9][0-9]{0,4} days?", example="180 days")
 
+SUITE = Text(what="the name of a Debian release", pattern=r"[a-z]{2,20}", example="bookworm")
+OWN_CRYPTO = Text(
+    what="boringcrypto, go-native or off, then `because` and the reason",
+    pattern=rf"(?:{'|'.join(Fips)}) because {_LINE}{{3,200}}",
+    example="off because it holds no crypto",
+)
+
 _VERSION = Field(kind=COMPONENT_VERSION, doc="Version of sources beside the recipe; others say theirs after @ or =.")
 _NEEDS = Field(kind=Items(of=NEED), doc="Debian packages that compiling needs: compilers, libraries.")
 _STATIC = Field(
@@ -123,7 +130,10 @@ BUNDLE_RECORD = Record(
         ),
         "fips": Field(kind=Choice(words=tuple(Fips)), default="off", doc="The crypto of every Go component."),
         "buildroot": Field(
-            kind=NAME, later=True, doc="C is compiled by the machine's own compiler, which is part of what a step is."
+            kind=SUITE,
+            doc="A Debian release: everything is compiled inside locked packages of it (compiler, C library, what "
+            "components need), entered without network and with nothing of the machine. Without it C is compiled by the "
+            "machine's own compiler, which then is part of what a step is.",
         ),
         "runtime": Field(
             kind=NAME, default=DEFAULT_RUNTIME, doc="The image a node unpacks first; it is alone in its archive."
@@ -192,6 +202,11 @@ GO_RECORD = Record(
         "tags": Field(kind=Items(of=TAG), doc="Go build tags."),
         "cgo": Field(kind=Flag(), default="false", doc="C inside: CGO_ENABLED=1, linked statically."),
         "needs": _NEEDS,
+        "fips": Field(
+            kind=OWN_CRYPTO,
+            doc="Crypto of this component, where it cannot be the bundle's: `MODE because REASON`. The reason is shown "
+            "by `inspect` and stands in the SBOM.",
+        ),
         "sumdb": Field(
             kind=Flag(),
             default="true",

@@ -38,7 +38,8 @@ class GoComponent:
     """Programs of one Go module, compiled here, static.
 
     `module` and `version` for `go: MODULE@VERSION`; `folder` for `go: ./src/x`, a module beside the recipe.
-    `packages` maps program name -> package path below the module ("" = the module's root).
+    `packages` maps program name -> package path below the module ("" = the module's root). `fips` and why, where it
+    is not the recipe's.
     """
 
     name: str
@@ -55,6 +56,8 @@ class GoComponent:
     replace: Mapping[str, str] = field(default_factory=dict)
     static: bool = True
 
+    fips: Fips | None = None
+    fips_reason: str = ""
     @property
     def outputs(self) -> tuple[str, ...]:
         """The files it makes, by name."""

@@ -76,12 +76,26 @@ class AptClient:
             raise MissingError(f"no archive lists the {kind} {package}", where="apt", got=_versions(listed), hint=hint)
         return Package(suite=suite, files=files)
 
-    def together(self, packages: Sequence[str]) -> tuple[str, ...]:
-        """Packages (`NAME=VERSION`) -> all that apt would install with them on an empty system, sorted.
+    def find_all(self, packages: Sequence[str]) -> Mapping[str, Package]:
+        """Many binary packages as `NAME=VERSION` -> suite and file of each, in two calls; raises MissingError."""
+        pairs = [parse_name(package) for package in packages]
+        shown = self._cache(["show", *("=".join(pair) for pair in pairs)], "packages")
+        listed = self._cache(["madison", *(name for name, _ in pairs)], "packages")
+        found: dict[str, Package] = {}
+        for package, (name, version) in zip(packages, pairs, strict=True):
+            files, suite = binary_file(shown, name, version), parse_madison(listed, name, version, sources=False)
+            if not files or suite is None:
+                raise MissingError(f"no archive lists the package {package}", where="apt")
+            found[package] = Package(suite=suite, files=files)
+        return found
 
-        Recommended ones are left out. Raises StepError when they cannot be installed together.
+    def together(self, packages: Sequence[str], *, named: Sequence[str] = ()) -> tuple[str, ...]:
+        """Packages (`NAME=VERSION`; `named` in apt's choice of version) -> all that apt would install, sorted.
+
+        On an empty system, without recommended ones. Raises StepError when they cannot be installed together.
         """
         words = ["=".join(parse_name(package)) for package in packages]
+        words += [parse_name(f"{name}=0")[0] for name in named]
         options = ["--simulate", "--no-install-recommends"]
         return parse_simulated(self._call("apt-get", [*options, "install", *words], cwd=self.folder, what=words[0]))
 
@@ -97,6 +111,18 @@ class AptClient:
         except StepError:
             self.update()
             self._call("apt-get", [*verb, f"{name}={version}"], cwd=folder, what=package)
+
+    def download_all(self, packages: Sequence[str], folder: Path) -> None:
+        """Brings binary packages (`NAME=VERSION`) into a folder; the lists are renewed once when they seem old."""
+        words = ["=".join(parse_name(package)) for package in packages]
+        if self.offline:
+            raise MissingError("not in the store", where=", ".join(words[:3]))
+        self.ensure_lists()
+        try:
+            self._call("apt-get", ["download", *words], cwd=folder, what="packages")
+        except StepError:
+            self.update()
+            self._call("apt-get", ["download", *words], cwd=folder, what="packages")
 
     def _cache(self, arguments: Sequence[str], what: str) -> str:
         return self._call("apt-cache", arguments, cwd=self.folder, what=what)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from builder.errors import RecipeError
 from builder.lock.model import LockedInput, LockedTool
-from builder.recipe.model import Fips, GoComponent, Recipe
+from builder.recipe.model import GoComponent, Recipe
 from builder.sources.goclient import TOOLCHAIN, GoClient, go_program, module_folder, module_zip, toolchain_module
 from builder.sources.gomod import FILES, Download, Module, files_digest, package_paths, parse_sums
 from builder.sources.modhash import folder_hash
@@ -144,18 +144,14 @@ class WantedComponent:
     locked: LockedInput
     folder: Path
     platforms: tuple[Platform, ...]
-    fips: Fips
+    cgo: bool
 
     @property
     def _want(self) -> str:
         # The go.sum alone pins the bytes; the rest decides which of them a build asks for.
         parts = [str(self.locked.sum.digest) if self.locked.sum else "", *package_paths(self.component)]
-        parts += [*self.component.tags, str(self._cgo), *map(str, self.platforms)]
+        parts += [*self.component.tags, str(self.cgo), *map(str, self.platforms)]
         return " ".join(parts)
-
-    @property
-    def _cgo(self) -> bool:
-        return self.component.cgo or self.fips is Fips.BORINGCRYPTO
 
     def present(self) -> bool:
         """Whether its modules were verified and look untouched, and the recipe has the locked go.sum."""
@@ -185,7 +181,7 @@ class WantedComponent:
     def _check_complete(self, cwd: Path) -> None:
         offline = replace(self.modules.client, offline=True)
         for platform in self.platforms:
-            list_packages(offline, self.component, platform, cgo=self._cgo, mode="readonly", cwd=cwd, what=self.name)
+            list_packages(offline, self.component, platform, cgo=self.cgo, mode="readonly", cwd=cwd, what=self.name)
 
 
 def list_packages(

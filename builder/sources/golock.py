@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import RecipeError, StepError
 from builder.lock.model import LockedInput, LockedSum, LockedTool
-from builder.recipe.model import Fips, GoComponent, Recipe
+from builder.recipe.crypto import uses_c
+from builder.recipe.model import GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, list_packages, read_wrapper
 from builder.sources.goclient import GoClient, download_error, toolchain_module
@@ -101,7 +102,7 @@ def check_sums(client: GoClient, recipe: Recipe, component: GoComponent, files: 
 
     Raises RecipeError when a line differs from the wrapper's or is missing there, or when go.mod is not tidy.
     """
-    cgo = component.cgo or recipe.fips is Fips.BORINGCRYPTO
+    cgo = uses_c(component, recipe)
     where, more = str(component.folder or f"go/{component.name}"), _no_sumdb(client, component)
     hint = f"remove {where} and run `sealift lock` to make it anew"
     with client.store.temp_folder("gosum") as temp:

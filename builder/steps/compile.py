@@ -1,7 +1,8 @@
 """C components: sources in a private folder, a short list of commands, no network, an environment of ours.
 
-The compiler is the machine's until there is a locked build root; its version, the C library's and those of everything
-the recipe `needs` are part of the content id, so another compiler is another step, never a silently different one.
+The compiler is that of the recipe's build root: locked packages, whose digest is part of the content id. Without one
+it is the machine's, and its version, the C library's and those of everything the recipe `needs` are part of the content
+id: another compiler is another step, never a silently different one.
 """
 
 import functools
@@ -10,18 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from builder.buildroot.model import needs_of
 from builder.errors import StepError
 from builder.facts.program import Expectation
 from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
-from builder.process import run as run_program
 from builder.recipe.fetched import last_part
 from builder.recipe.model import CompileComponent
 from builder.recipe.places import beside
 from builder.sources.goclient import module_folder
 from builder.sources.gomod import Module
-from builder.steps.context import Job, StepContext, clean_environment
+from builder.steps.context import Job, StepContext
 from builder.steps.folders import copy_locked, copy_module, settle
+from builder.steps.place import Place, place_for
 from builder.steps.programs import keep_programs
 from builder.steps.url import checked_blob, unpack
 from bundles.platform import Platform
@@ -33,7 +35,7 @@ _STAMP = re.compile(r"""-D\w*VERSION=[\\"']*([^\s\\"']+)""")
 def describe(
     component: CompileComponent, locked: LockedInput, epoch: int, platform: Platform, tools: Mapping[str, str]
 ) -> Job:
-    """Component, its locked input, the lock's epoch and the machine's C tools (name -> version) -> its job. Pure."""
+    """Component, its locked input, the lock's epoch and its C tools (steps.tools) -> its job. Pure."""
     step = Step(
         name=f"component {component.name}",
         kind="compile",
@@ -56,17 +58,11 @@ def describe(
 
 
 def _run(component: CompileComponent, locked: LockedInput, context: StepContext) -> Receipt:
-    source = _unpack(component, locked, context)
+    place = place_for(context, needs_of(component))
+    source = _unpack(component, locked, context, place)
     for line in component.run:
-        run_program(
-            context.sandbox.wrap(["sh", "-ec", line]),
-            cwd=source,
-            env=clean_environment(context, MAKEFLAGS=f"-j{max(1, context.jobs)}"),
-            what=f"component {component.name}",
-            log=context.log,
-            capture=False,
-            cancel=context.cancel,
-        )
+        jobs = {"MAKEFLAGS": f"-j{max(1, context.jobs)}"}
+        place.run(["sh", "-ec", line], cwd=source, what=f"component {component.name}", env=jobs)
     want = Expectation(platform=context.platform, static=component.static, version=stamped_version(component))
     files = {name: _inside(source, path, component.name) for name, path in component.output.items()}
     return keep_programs(context, files, want, component.name)
@@ -83,7 +79,7 @@ def stamped_version(component: CompileComponent) -> str:
     return next((match[1] for line in component.run if (match := _STAMP.search(line))), "")
 
 
-def _unpack(component: CompileComponent, locked: LockedInput, context: StepContext) -> Path:
+def _unpack(component: CompileComponent, locked: LockedInput, context: StepContext, place: Place) -> Path:
     """The sources as a folder that only this step writes."""
     target = context.folder / "source"
     kind, _, rest = locked.source.partition(":")
@@ -92,7 +88,7 @@ def _unpack(component: CompileComponent, locked: LockedInput, context: StepConte
     elif kind == "go-source":
         copy_module(module_folder(context.store, Module.parse(rest)), target, context.lock.epoch)
     elif kind == "deb-source":
-        _unpack_debian(locked, context, target)
+        _unpack_debian(locked, context, target, place)
     elif kind == "url":
         unpack(checked_blob(context.store, locked.files[0]), last_part(rest), target)
         settle(target, context.lock.epoch)
@@ -101,26 +97,18 @@ def _unpack(component: CompileComponent, locked: LockedInput, context: StepConte
     return target
 
 
-def _unpack_debian(locked: LockedInput, context: StepContext, target: Path) -> None:
+def _unpack_debian(locked: LockedInput, context: StepContext, target: Path, place: Place) -> None:
     """The files of a Debian source package, checked against the lock, unpacked and patched by dpkg-source."""
     folder = context.folder / "debian"
     folder.mkdir()
     for file in locked.files:
-        context.store.read(file.digest)  # a blob that rotted on disk must not be compiled
-        (folder / file.name).symlink_to(context.store.path(file.digest))
+        (folder / file.name).write_bytes(context.store.read(file.digest))  # checked: what rotted must not be compiled
     description = next((file.name for file in locked.files if file.name.endswith(".dsc")), None)
     if description is None:
         raise StepError("no .dsc among the locked files", where=locked.source, hint="run sealift lock")
-    run_program(
-        # --no-check: the sums of the .dsc are weaker than the lock's, which were checked above.
-        context.sandbox.wrap(["dpkg-source", "--no-check", "--no-copy", "-x", description, str(target)]),
-        cwd=folder,
-        env=clean_environment(context),
-        what=f"unpacking {locked.source}",
-        log=context.log,
-        capture=False,
-        cancel=context.cancel,
-    )
+    # --no-check: the sums of the .dsc are weaker than the lock's, which were checked above.
+    command = ["dpkg-source", "--no-check", "--no-copy", "-x", description, place.seen(target)]
+    place.run(command, cwd=folder, what=f"unpacking {locked.source}", env={})
     settle(target, context.lock.epoch)
 
 

@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from builder.buildroot.model import needs_of
 from builder.errors import StepError
 from builder.facts.program import Expectation
 from builder.lock.model import LockedInput, LockedTool
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
+from builder.recipe.crypto import fips_of, uses_c
 from builder.recipe.model import Fips, GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.sources.go import read_wrapper
 from builder.sources.goclient import go_program
 from builder.sources.gomod import files_digest
 from builder.steps.context import Job, StepContext, clean_environment
+from builder.steps.place import OnMachine, Place, place_for
 from builder.steps.folders import copy_locked
 from builder.steps.programs import keep_programs
 from bundles.platform import Platform
@@ -42,8 +45,8 @@ def describe(
     toolchain: LockedTool,
     tools: Mapping[str, str],
 ) -> Job:
-    """Component, its locked input and the machine's C tools (name -> version) -> its job. Pure."""
-    needs_c = _cgo(component, recipe)
+    """Component, its locked input and what compiles its C (steps.tools: name -> version) -> its job. Pure."""
+    needs_c = uses_c(component, recipe)
     description: dict[str, Any] = {
         "source": locked.source,
         "h1": locked.h1,
@@ -56,7 +59,7 @@ def describe(
         "tags": list(_tags(component)),
         "cgo": needs_c,
         "static": component.static,
-        "fips": str(recipe.fips),
+        "fips": str(fips_of(component, recipe)),
         "tools": dict(tools) if needs_c else {},
     }
     modules = locked.sum.modules if locked.sum else 0
@@ -73,27 +76,21 @@ def describe(
 
 
 def _run(component: GoComponent, locked: LockedInput, context: StepContext) -> Receipt:
+    _unpack_native_module(component, context)
+    place = place_for(context, needs_of(component), go=True, c=uses_c(component, context.recipe))
     module = _module_folder(component, locked, context)
     out = context.folder / "out"
     out.mkdir()
     for names in _groups(component):
-        target = out if len(names) > 1 else out / names[0]
-        argv = _command(component, context, [_package(component, name) for name in names], target)
-        run_program(
-            context.sandbox.wrap(argv),
-            cwd=module,
-            env=environment(component, context),
-            what=f"component {component.name}",
-            log=context.log,
-            capture=False,
-            cancel=context.cancel,
-        )
+        target = place.seen(out) + ("/" if len(names) > 1 else f"/{names[0]}")
+        argv = _command(component, context, place, [_package(component, name) for name in names], target)
+        place.run(argv, cwd=module, what=f"component {component.name}", env=variables(component, context, place))
     want = Expectation(
         platform=context.platform,
         static=component.static,
         version=stamped_version(component),
         go=str(context.recipe.go),
-        crypto=str(context.recipe.fips),
+        crypto=str(fips_of(component, context.recipe)),
     )
     return keep_programs(context, {name: out / name for name in component.packages}, want, component.name)
 
@@ -104,8 +101,8 @@ def stamped_version(component: GoComponent) -> str:
     return next((value for value in component.stamps.values() if bare and bare in value), "")
 
 
-def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
-    """The whole environment of `go build`: caches of the store, no network, no user's settings."""
+def variables(component: GoComponent, context: StepContext, place: Place) -> dict[str, str]:
+    """What `go build` is told beside the clean environment: caches of the store, no network, no user's settings."""
     recipe = context.recipe
     more = {
         "GOENV": "off",
@@ -116,28 +113,42 @@ def environment(component: GoComponent, context: StepContext) -> dict[str, str]:
         "GOSUMDB": "off",  # every sum is in go.sum; nothing is asked, nothing is added
         "GOTOOLCHAIN": "local",
         "GOTELEMETRY": "off",
-        "GOMODCACHE": str(context.store.go_mod),
-        "GOCACHE": str(context.store.go_build),
         "GOOS": context.platform.os,
         "GOARCH": context.platform.architecture,
-        "CGO_ENABLED": "1" if _cgo(component, recipe) else "0",
+        "CGO_ENABLED": "1" if uses_c(component, recipe) else "0",
+        **place.go_caches(),
     }
     if context.platform.architecture == "amd64":
         more["GOAMD64"] = _GOAMD64
-    if recipe.fips is Fips.BORINGCRYPTO:
+    if fips_of(component, recipe) is Fips.BORINGCRYPTO:
         more["GOEXPERIMENT"] = "boringcrypto"
-    if recipe.fips is Fips.GO_NATIVE:
+    if fips_of(component, recipe) is Fips.GO_NATIVE:
         more["GOFIPS140"] = _NATIVE_MODULE
-    return clean_environment(context, **more)
+    return more
 
 
-def _command(component: GoComponent, context: StepContext, packages: list[str], target: Path) -> list[str]:
+def _unpack_native_module(component: GoComponent, context: StepContext) -> None:
+    """go unpacks the frozen crypto module from its own toolchain into the module cache, which builds only read."""
+    if context.recipe.buildroot is None or fips_of(component, context.recipe) is not Fips.GO_NATIVE:
+        return
+    machine = OnMachine(context=context)
+    run_program(
+        context.sandbox.wrap([machine.go_program(), "list", "crypto/sha256"]),
+        cwd=context.folder,
+        env=clean_environment(context, **variables(component, context, machine)),
+        what=f"component {component.name}",
+        log=context.log,
+        cancel=context.cancel,
+    )
+
+
+def _command(component: GoComponent, context: StepContext, place: Place, packages: list[str], target: str) -> list[str]:
     flags = ["-s", "-w", *(f"-X {_quoted(f'{name}={value}')}" for name, value in component.stamps.items())]
-    if _cgo(component, context.recipe) and component.static:
+    if uses_c(component, context.recipe) and component.static:
         flags += ["-linkmode=external", "-extldflags=-static"]
     tags = _tags(component)
     return [
-        str(go_program(context.store, str(context.recipe.go), context.platform)),
+        place.go_program(),
         "build",
         "-trimpath",
         "-buildvcs=false",
@@ -146,7 +157,7 @@ def _command(component: GoComponent, context: StepContext, packages: list[str], 
         "-ldflags",
         " ".join(flags),
         "-o",
-        f"{target}/" if target.is_dir() else str(target),
+        target,
         *packages,
     ]
 
@@ -159,10 +170,6 @@ def _quoted(word: str) -> str:
     if quote in word:
         raise StepError("a stamp cannot hold both kinds of quotes", got=word)
     return f"{quote}{word}{quote}"
-
-
-def _cgo(component: GoComponent, recipe: Recipe) -> bool:
-    return component.cgo or recipe.fips is Fips.BORINGCRYPTO
 
 
 def _tags(component: GoComponent) -> tuple[str, ...]:

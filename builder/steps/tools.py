@@ -1,27 +1,34 @@
-"""The versions of the machine's C tools, which decide bytes as long as there is no locked build root."""
+"""What compiles C: the recipe's build root by its digest, else the machine's tools by their versions."""
 
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from builder.buildroot.model import ROOT, c_packages, closure, closure_digest, needs_of
 from builder.errors import StepError
+from builder.lock.model import Lock
 from builder.process import run
-from builder.recipe.model import CompileComponent, Fips, GoComponent, Recipe
+from builder.recipe.model import Recipe
 from bundles.errors import MissingError
 
-_ALWAYS = ("gcc", "libc6-dev", "binutils")
 _FIRST_LINES = {"gcc": ["gcc", "--version"], "binutils": ["ld", "--version"], "make": ["make", "--version"]}
 
 
-def c_packages(recipe: Recipe) -> Mapping[str, tuple[str, ...]]:
-    """Recipe -> for each component that compiles C, the packages whose versions decide its bytes. Pure."""
-    found: dict[str, tuple[str, ...]] = {}
-    for component in recipe.components.values():
-        is_c = isinstance(component, CompileComponent)
-        is_cgo = isinstance(component, GoComponent) and (component.cgo or recipe.fips is Fips.BORINGCRYPTO)
-        if (is_c or is_cgo) and isinstance(component, (CompileComponent, GoComponent)):
-            found[component.name] = tuple(sorted({*_ALWAYS, *component.needs}))
-    return found
+def component_tools(recipe: Recipe, lock: Lock, env: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+    """For each component that compiles C what decides its bytes: name -> version, or `buildroot` -> digest.
+
+    Raises MissingError for what the machine lacks, RecipeError for what the lock lacks.
+    """
+    packages = c_packages(recipe)
+    if recipe.buildroot is not None:
+        return {name: {ROOT: root_digest(recipe, lock, name)} for name in packages}
+    versions = host_tools({name for names in packages.values() for name in names}, env)
+    return {component: {name: versions[name] for name in names} for component, names in packages.items()}
+
+
+def root_digest(recipe: Recipe, lock: Lock, component: str) -> str:
+    """The digest of the build root that a component is compiled in. Pure."""
+    return str(closure_digest(closure(lock.buildroot, needs_of(recipe.components[component]))))
 
 
 def host_tools(packages: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The build root: C compilers, libc and libraries as locked Debian packages, entered with nothing of the machine."""
