@@ -96,7 +96,7 @@ def _is(image: StoredImage, wanted: Reference) -> bool:
 
 def _chosen(named: list[tuple[Path, StoredImage]], wanted: Reference, platform: Platform) -> tuple[Path, StoredImage]:
     """The image, the first archive with an OCI manifest before the first without; raises where archives disagree."""
-    matching = [(path, image) for path, image in named if _runs_on(image.platform, platform)]
+    matching = [(path, image) for path, image in named if runs_on(image.platform, platform)]
     served = {path for path, _ in matching}
     others = [(path, image) for path, image in named if path not in served]
     if matching and (others or len({image.config_digest for _, image in matching}) > 1):
@@ -109,7 +109,7 @@ def _chosen(named: list[tuple[Path, StoredImage]], wanted: Reference, platform: 
     return min(matching, key=lambda pair: pair[1].manifest_digest is None)
 
 
-def _runs_on(has: Platform, wants: Platform) -> bool:
+def runs_on(has: Platform, wants: Platform) -> bool:
     """Same system and architecture; the variant only where one is asked for and told."""
     same = (has.os, has.architecture) == (wants.os, wants.architecture)
     return same and (not wants.variant or not has.variant or has.variant == wants.variant)

@@ -66,7 +66,7 @@ class ConfigReader:
         Raises FormatError, LimitError; `where` names the document that refers to it.
         """
         if member not in self._known:
-            self._known[member] = _read_config(self._archive.document(member), f"{self._archive.where}: {member}")
+            self._known[member] = read_config(self._archive.document(member), f"{self._archive.where}: {member}")
         _, _, diff_ids = known = self._known[member]
         self._layers += layers
         if layers > MAX_LAYERS or self._layers > MAX_ALL_LAYERS:
@@ -76,7 +76,8 @@ class ConfigReader:
         return known
 
 
-def _read_config(data: bytes, where: str) -> tuple[Digest, Platform, list[Digest]]:
+def read_config(data: bytes, where: str) -> tuple[Digest, Platform, list[Digest]]:
+    """An image's config -> its digest, the platform, the diff ids from the lowest layer up. Raises FormatError."""
     config = jsontext.decode(data, _Config, where=where)
     if config.rootfs.type != "layers":
         raise FormatError("image config without a list of layers", where=where, got=repr(config.rootfs.type[:40]))

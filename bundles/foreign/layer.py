@@ -25,7 +25,7 @@ def opener_for(region: Region) -> LayerOpener:
 
     @contextlib.contextmanager
     def opened(layer: OpenableLayer, max_content: int) -> Iterator[Iterator[bytes]]:
-        with contextlib.closing(_checked(layer, region, max_content)) as pieces:
+        with contextlib.closing(checked(layer, region.chunks(0, region.size), region.size, max_content)) as pieces:
             yield pieces
 
     return opened
@@ -54,14 +54,15 @@ def limited(pieces: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:
         yield piece
 
 
-def _checked(layer: OpenableLayer, region: Region, max_content: int) -> Generator[bytes, None, None]:
+def checked(layer: OpenableLayer, chunks: Iterator[bytes], size: int, max_content: int) -> Generator[bytes, None, None]:
+    """The stored bytes of a layer, `size` of them -> its uncompressed tar, as `OpenableLayer.open` promises it."""
     where, stored, content = layer.where, _Counted(), hashlib.sha256()
-    inner = decompressed(stored.passing(region.chunks(0, region.size)), where)
-    for piece in limited(framed.within_ratio(inner, region.size, where), max_content, where):
+    inner = decompressed(stored.passing(chunks), where)
+    for piece in limited(framed.within_ratio(inner, size, where), max_content, where):
         content.update(piece)
         yield piece
-    if stored.size != region.size:
-        raise FormatError("data after the end of the layer", where=where, got=f"{region.size} bytes", want=stored.size)
+    if stored.size != size:
+        raise FormatError("data after the end of the layer", where=where, got=f"{size} bytes", want=stored.size)
     _compare("digest", Digest(stored.hash.hexdigest()), layer.digest, where)
     _compare("diff id", Digest(content.hexdigest()), layer.diff_id, where)
 

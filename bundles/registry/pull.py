@@ -23,6 +23,7 @@ from bundles.index import INDEX_NAME, Archive, BundleIndex
 from bundles.reference import Reference
 from bundles.registry import artifact
 from bundles.registry.documents import TITLE, read_index, read_manifest
+from bundles.registry.memory import in_memory
 from bundles.registry.parts import PartFile, Piece, Plan, is_done, making, missing_bytes
 from bundles.registry.place import Place, Repository
 from bundles.registry.protocol import Registry
@@ -97,7 +98,7 @@ def _find(registry: Registry, place: Place) -> _Found:
         listed = artifact.own_manifest(read_index(top, where=place), where=place)
         own = registry.manifest(place.repository, str(listed.digest), no_check)
     layer = artifact.index_layer(read_manifest(own, where=place), where=place)
-    data = _memory(registry, place.repository, layer.digest, layer.size)
+    data = in_memory(registry, place.repository, layer.digest, layer.size)
     document = index.decode(data, where=f"{place}: {INDEX_NAME}")
     artifact.check_paths(document, where=f"{place}: {INDEX_NAME}")
     return _Found(repository=place.repository, digest=top.digest, data=data, document=document)
@@ -141,7 +142,7 @@ def _layout(registry: Registry, found: _Found, archive: Archive, left: int) -> t
         used += sum(sizes.get(digest, 0) for digest in wanted) + len(manifest.data)
         if used > left or any(not 0 <= sizes.get(digest, -1) <= _MAX_CONFIG for digest in wanted):
             raise LimitError("documents too large, or not in the archive", where=where, got=reference)
-        read = {digest: _memory(registry, found.repository, digest, sizes[digest]) for digest in wanted}
+        read = {digest: in_memory(registry, found.repository, digest, sizes[digest]) for digest in wanted}
         images.append(
             SealedImage(
                 reference=Reference.parse(reference),
@@ -243,21 +244,10 @@ def _signatures(registry: Registry, found: _Found) -> dict[str, bytes]:
             limit = limit if names.is_envelope(name) else blob.MAX_SIG
             if not names.is_signature(name) or layer.size > limit:
                 raise FormatError("not a bundle's signature", where=where, got=f"{name[:100]!a}, {layer.size} bytes")
-            signed[name] = _memory(registry, found.repository, layer.digest, layer.size)
+            signed[name] = in_memory(registry, found.repository, layer.digest, layer.size)
         if len(signed) > names.MAX_SIGNATURES:
             raise LimitError("too many signatures", where=where, want=f"<= {names.MAX_SIGNATURES}")
     return signed
-
-
-def _memory(registry: Registry, repository: Repository, digest: Digest, size: int) -> bytes:
-    """A small blob; the caller has bounded its size."""
-    data = bytearray()
-
-    def write(part: bytes, offset: int) -> None:
-        data[offset:] = part
-
-    registry.fetch(repository, digest, size, write, no_check)
-    return bytes(data)
 
 
 def _sums(found: _Found) -> bytes:

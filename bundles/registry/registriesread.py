@@ -22,6 +22,7 @@ from bundles.registry.wire import HostTls
 
 _TRUE: Final = ("true", "yes", "on", "y")
 _FALSE: Final = ("false", "no", "off", "n", "")
+_NULLS: Final = (None, "", "~", "null")  # scalars may come as text
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 
@@ -32,12 +33,9 @@ def read_registries(document: Any, *, where: object) -> Registries:
     """
     reader = _Reader(str(where))
     plain = reader.table(document, "", ("mirrors", "configs"))
-    mirrors = {
-        str(key): reader.mirror(key, entry) for key, entry in reader.table(plain.get("mirrors"), "mirrors").items()
-    }
-    configs = {
-        str(key): reader.host(key, entry) for key, entry in reader.table(plain.get("configs"), "configs").items()
-    }
+    listed, hosts = (reader.table(plain.get(name), name) for name in ("mirrors", "configs"))
+    mirrors = {str(key): reader.mirror(key, entry) for key, entry in listed.items()}
+    configs = {str(key): reader.host(key, entry) for key, entry in hosts.items()}
     if reader.problems:
         raise ProblemsError(where, reader.problems)
     return Registries(mirrors=mirrors, configs=configs)
@@ -54,7 +52,7 @@ class _Reader:
         self.problems.append(Problem(where=f"{self._where}: {place}", message=message, hint=hint))
 
     def table(self, value: Any, place: str, known: Iterable[str] = ()) -> dict[Any, Any]:
-        if value is None or value == "":
+        if value in _NULLS:
             return {}
         if not isinstance(value, dict):
             self.problem(place or "the document", "want an object")
