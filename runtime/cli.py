@@ -175,7 +175,9 @@ def stage(
 @cli.command()
 @options.data_dir
 @click.option("--runtime-image", metavar="REF", help="Unpack this image, spelled as RKE2's own --runtime-image.")
-@click.option("--config", type=options.PATH, metavar="FILE", help="RKE2's configuration: its `runtime-image` counts.")
+@click.option("--config", type=options.PATH, metavar="FILE", help="RKE2's configuration: image and registries.")
+@click.option("--registries", type=options.PATH, metavar="FILE", help="A registries.yaml: its registries may be asked.")
+@click.option("--insecure-no-signature", "insecure", is_flag=True, help="Take what a registry has, whoever made it.")
 @click.option("--agent", is_flag=True, help="An agent: leave server/manifests alone.")
 @click.option("--replace", is_flag=True, help="Unpack again over what stands there.")
 @click.option("--shim-dir", type=options.PATH, default=str(DEFAULT_SHIM_DIR), hidden=True)
@@ -184,6 +186,8 @@ def extract(
     data_dir: Path,
     runtime_image: str | None,
     config: Path | None,
+    registries: Path | None,
+    insecure: bool,
     agent: bool,
     replace: bool,
     shim_dir: Path,
@@ -193,20 +197,26 @@ def extract(
     """Unpack the runtime image in agent/images: programs, charts, the `bin` link.
 
     Which image: --runtime-image, else the configuration's, else the admitted bundle's, else the only rke2-runtime
-    image there is. No network is ever asked.
+    image there is. An image that no archive has is pulled from the registries that --config or --registries name,
+    never from others: it has to be the admitted bundle's, digest for digest, or --insecure-no-signature.
     """
     from runtime.choice import configured_image
     from runtime.extract import ExtractRequest
     from runtime.extract import extract as run_extract
+    from runtime.pullingconf import network
     from runtime.trusting.standing import guard
 
     layout = NodeLayout.at(data_dir)
     guard(layout, now=_now(), say=_say)
+    asked = network(
+        config, registries, layout=layout, unsigned=insecure, env=os.environ, now=_now(), progress=_progress(progress)
+    )
     request = ExtractRequest(
         runtime_image=runtime_image,
         configured_image=configured_image(config) if config else None,
         agent=agent,
         replace=replace,
+        network=asked,
     )
     report = run_extract(request, layout, platform=_platform(), say=_say, shims=shim_dir)
     for name in report.manifests:
@@ -222,6 +232,7 @@ def extract(
         "unpacked": report.unpacked,
         "digest": str(report.digest) if report.digest else None,
         "archive": str(report.archive) if report.archive else None,
+        "pulled": report.pulled,
         "files": report.files,
         "manifests": list(report.manifests),
         "removed": list(report.cleaned.removed),
@@ -257,10 +268,9 @@ def _now() -> int:
 
 
 def _platform() -> "Platform":
-    from bundles.platform import from_machine
+    from runtime.host import platform
 
-    machine = os.uname()
-    return from_machine(machine.sysname, machine.machine)
+    return platform()
 
 
 def run(arguments: Sequence[str]) -> int:

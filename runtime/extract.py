@@ -7,7 +7,7 @@ be repeated, and a run that was killed is finished by the next one.
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundles.datakey import data_key
@@ -24,6 +24,7 @@ from runtime.exclusive import exclusive
 from runtime.folders import ensure_folder, sweep
 from runtime.layout import DEFAULT_SHIM_DIR, NodeLayout, VersionLayout
 from runtime.manifests import place_manifests
+from runtime.pullingways import Network, Wanted
 from runtime.record import Record, State, first_difference, read_record, state_of
 from runtime.trusting.standing import refuse_unlisted
 from runtime.unpack import unpack
@@ -36,20 +37,22 @@ Say = Callable[[str], None]
 class ExtractRequest:
     """What the command line asks: `runtime_image` as typed, `configured_image` from the configuration file.
 
-    `agent`: leave server/manifests alone. `replace`: unpack again over what stands there.
+    `agent`: leave server/manifests alone. `replace`: unpack again over what stands there. `network`: what may be asked
+    for an image that no archive has; None: nobody.
     """
 
     runtime_image: str | None = None
     configured_image: str | None = None
     agent: bool = False
     replace: bool = False
+    network: Network | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeReport:
     """How the node stands now: `unpacked` False when it stood already; `digest` None when nothing can tell.
 
-    `manifests` are the charts that were written, relative to server/manifests.
+    `manifests` are the charts that were written, relative to server/manifests. `pulled`: the registry it came from.
     """
 
     reference: str
@@ -61,6 +64,7 @@ class NodeReport:
     files: int
     manifests: tuple[str, ...]
     cleaned: CleanReport
+    pulled: str | None = None
 
 
 def extract(
@@ -112,6 +116,7 @@ def extract(
         files=len(standing.record.files) if standing.record else 0,
         manifests=manifests,
         cleaned=cleaned,
+        pulled=standing.pulled,
     )
 
 
@@ -124,6 +129,7 @@ class _Standing:
     record: Record | None
     unpacked: bool
     archive: Path | None
+    pulled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +150,21 @@ class _Extraction:
             )
             try:
                 found = stack.enter_context(looked_for)
-            except MissingError:
-                if (standing := self._without_image()) is None:
-                    raise
-                return standing
+            except MissingError as missing:
+                return self._without_image() or self._from_network(missing)
             return self._with_image(found)
+
+    def _from_network(self, missing: MissingError) -> _Standing:
+        """RKE2's last resort; here only registries that the configuration names, and what was admitted."""
+        network, reference = self.request.network, self.choice.reference
+        if network is None or reference is None:
+            raise missing
+        from runtime.pulling import pulled  # loads the registry client
+
+        typed = self.request.runtime_image is not None or self.request.configured_image is not None
+        wanted = Wanted(reference=reference, platform=self.platform, digest=self.choice.digest, typed=typed)
+        standing, source = pulled(network, wanted, self._with_image, self.say)
+        return replace(standing, archive=None, pulled=source)
 
     def _with_image(self, found: FoundImage) -> _Standing:
         for warning in found.warnings:
