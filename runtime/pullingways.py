@@ -71,10 +71,11 @@ def ways_to(reference: Reference, named: Named, *, typed: bool) -> list[Endpoint
         host, prefix = parse_prefix(named.system_default)
         place = Repository(host=host, path=f"{prefix}/{place.path}" if prefix else place.path)
     ways = named.registries.ways()
-    *mirrors, own = ways.to_pull(place)
+    mirrors = ways.mirrored(place)
     hosts = {place.host} if typed or named.system_default else set(named.registries.configs)
     allowed = place.host != DEFAULT_DOMAIN and place.host in hosts
-    return mirrors + ([own] if allowed and (named.default_endpoints or not mirrors) else [])
+    own = [ways.to_push(place)] if allowed and (named.default_endpoints or not mirrors) else []
+    return list(dict.fromkeys([*mirrors, *own]))
 
 
 def only(endpoint: Endpoint, repository: Repository) -> Ways:

@@ -47,9 +47,12 @@ class Ways:
 
     def to_pull(self, repository: Repository) -> list[Endpoint]:
         """Where to ask for something, in order: mirrors, then the registry itself."""
+        return list(dict.fromkeys([*self.mirrored(repository), self.to_push(repository)]))
+
+    def mirrored(self, repository: Repository) -> list[Endpoint]:
+        """Its mirrors alone."""
         mirrors = self.mirrors.get(repository.host, self.mirrors.get(ANY, ()))
-        found = [*(mirror.endpoint(repository) for mirror in mirrors), self.to_push(repository)]
-        return list(dict.fromkeys(found))
+        return [mirror.endpoint(repository) for mirror in mirrors]
 
     def to_push(self, repository: Repository) -> Endpoint:
         """The registry itself."""

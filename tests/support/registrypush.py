@@ -1,0 +1,11 @@
+"""Pushing in-process."""
+
+from bundles.digest import Digest
+from bundles.registry.push import Sent, opened_bundle
+
+opened = opened_bundle
+
+
+def sent_nothing() -> Sent:
+    """Before anything was sent."""
+    return Sent(digest=Digest("0" * 64), tag="none")
