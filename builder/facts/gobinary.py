@@ -63,18 +63,24 @@ def without_build_information(content: bytes) -> bytes:
     return content.replace(strings[1].encode(), b"") if strings and strings[1] else content
 
 
+def said_mode(settings: dict[str, str]) -> str:
+    """The crypto that the build lines say: `boringcrypto`, `go-native` or `off`."""
+    if "boringcrypto" in settings.get("GOEXPERIMENT", "").split(","):
+        return "boringcrypto"
+    return "off" if settings.get("GOFIPS140", "off") in ("", "off", "latest") else "go-native"
+
+
 def crypto_mode(content: bytes, settings: dict[str, str]) -> str:
     """`boringcrypto`, `go-native` or `off`: what the build lines say, only if the bytes agree; else `unclear`.
 
-    A program that holds no crypto of Go's at all has no evidence either, and agrees with every line.
+    `none`: it was compiled for one of the two, and holds no crypto of Go's at all.
     """
+    said = said_mode(settings)
     boring = all(mark in content for mark in _BORING)
     native = _NATIVE.search(content) is not None
-    says_boring = "boringcrypto" in settings.get("GOEXPERIMENT", "").split(",")
-    says_native = settings.get("GOFIPS140", "off") not in ("", "off", "latest")
-    if (boring, native) != (says_boring, says_native) and (boring or native or holds_crypto(content)):
-        return "unclear"
-    return "boringcrypto" if says_boring else "go-native" if says_native else "off"
+    if (boring, native) == (said == "boringcrypto", said == "go-native"):
+        return said
+    return "unclear" if boring or native or holds_crypto(content) else "none"
 
 
 def holds_crypto(content: bytes) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.facts.gobinary import GoFacts, crypto_mode, go_facts, without_build_information
+from builder.facts.gobinary import GoFacts, crypto_mode, go_facts, holds_crypto, without_build_information
 from builder.facts.program import Expectation, check_program
 from bundles.platform import Platform
 from tests.support.gotools import go_program, store_root
@@ -108,10 +108,20 @@ def test_a_program_of_another_compiler_or_with_other_crypto_is_refused(program: 
 
 
 def test_build_lines_that_the_bytes_do_not_bear_out_are_unclear(program: Path) -> None:
-    content = program.read_bytes()
+    content = program.read_bytes() + b"\0crypto/sha256.New\0"
     assert crypto_mode(content, {"GOEXPERIMENT": "boringcrypto"}) == "unclear"
     assert crypto_mode(content, {"GOFIPS140": "v1.0.0-c2097c7c"}) == "unclear"
     assert crypto_mode(content + b"crypto/internal/fips140/v1.0.0", {}) == "unclear"
+
+
+def test_a_program_without_any_crypto_bears_out_every_build_line(program: Path) -> None:
+    content = program.read_bytes()
+    assert not holds_crypto(content)
+    assert crypto_mode(content, {"GOEXPERIMENT": "boringcrypto"}) == "none"
+    assert crypto_mode(content, {"GOFIPS140": "v1.0.0-c2097c7c"}) == "none"
+    assert crypto_mode(content, {}) == "off"
+    foreign = b"golang.org/x/crypto/ssh.Dial\0crypto/internal/fips140deps/x.y\0crypto/subtle.XORBytes\0"
+    assert crypto_mode(content + foreign, {"GOEXPERIMENT": "boringcrypto"}) == "none"
 
 
 def test_what_is_no_go_program_has_no_facts(program: Path) -> None:
