@@ -11,9 +11,9 @@ from bundles.errors import MissingError
 from bundles.files import remove_abandoned
 from bundles.reference import Reference
 from runtime.configs.apiserver import ENCRYPTION_KEY, egress_selector, encryption_config, encryption_state, pod_security
-from runtime.configs.containerd import Host, containerd_config, crictl_config
+from runtime.configs.containerd import Host, config_version, containerd_config, crictl_config
 from runtime.configs.etcd import Membership, etcd_config
-from runtime.configs.hosts import credentials, hosts_files, rewrite_warnings
+from runtime.configs.hosts import credentials, hosts_files, warnings_of
 from runtime.configs.hostswrite import write_hosts
 from runtime.configs.kubelet import CONFIG_FILE, CONFIG_FOLDER, kubelet_config
 from runtime.entropy import Entropy
@@ -29,12 +29,12 @@ _USER_FILE: Final = "10-cli-config.conf"
 _USER_FOLDER: Final = "20-cli-config-dir"
 
 
-def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url: str | None = None) -> list[str]:
-    """Kubeconfigs, the kubelet's, containerd's and crictl's configuration, and the folders they name.
+def write_agent_files(node: NodeConfig, *, host: Host, api_url: str | None = None) -> list[str]:
+    """Kubeconfigs, the kubelet's and crictl's configuration, what containerd is told of registries, and the folders
+    they name.
 
     Args:
         node: the configuration.
-        pause: the image of sandboxes.
         host: what the machine decides.
         api_url: the apiserver, on agents; None: this server's own.
 
@@ -52,9 +52,15 @@ def write_agent_files(node: NodeConfig, *, pause: Reference, host: Host, api_url
     _copy_kubelet_files(node)
     registries = read_private_registry(node.private_registry)
     write_hosts(paths.registry_hosts, hosts_files(registries, default_endpoints=node.default_endpoints))
-    settle(paths.containerd_config, containerd_config(node, pause, host, credentials(registries)).encode())
     settle(paths.crictl_config, crictl_config(paths).encode())
-    return rewrite_warnings(registries)
+    return warnings_of(registries)
+
+
+def write_containerd_config(node: NodeConfig, *, pause: Reference, host: Host, said: str) -> None:
+    """containerd's config.toml; `pause` is the image of sandboxes, `said` what the containerd says its version is."""
+    keys = credentials(read_private_registry(node.private_registry))
+    text = containerd_config(node, pause, host, keys, version=config_version(said))
+    settle(node.paths.containerd_config, text.encode())
 
 
 def write_server_files(node: NodeConfig, *, entropy: Entropy) -> Membership | None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bundles.reference import Reference
 from runtime.configs.containerd import Host
 from runtime.configs.etcd import Membership, first_member
-from runtime.configs.write import write_agent_files, write_server_files
+from runtime.configs.write import write_agent_files, write_containerd_config, write_server_files
 from runtime.entropy import SystemEntropy
 from runtime.nodeconf.model import NodeConfig, Role
 from runtime.nodeconf.parse import Machine, parse
@@ -64,7 +64,8 @@ def start(node: NodeConfig) -> Membership:
     ensure_pki(node)
     membership = write_server_files(node, entropy=FewKeys())
     assert membership is not None
-    write_agent_files(node, pause=PAUSE, host=HOST)
+    write_agent_files(node, host=HOST)
+    write_containerd_config(node, pause=PAUSE, host=HOST, said="containerd example.org/containerd v1.7.35")
     return membership
 
 

@@ -86,7 +86,7 @@ def _write_files(node: Node) -> str:
     images = choose_images(node.config, admitted_index(node.layout))
     node.found.images = images
     if node.config.role == "agent":  # its certificates came with the stage `join`
-        for warning in write_agent_files(node.config, pause=images.pause, host=node.host.containerd):
+        for warning in write_agent_files(node.config, host=node.host.containerd):
             node.say(f"warning: {warning}")
         return ""
     entropy, outcome = SystemEntropy(), Outcome()
@@ -100,6 +100,6 @@ def _write_files(node: Node) -> str:
     node.found.signers = signers
     node.found.membership = write_server_files(node.config, entropy=entropy)
     ensure_tokens(node.config, authority=_content(node.paths.tls / "server-ca.crt"), entropy=entropy)
-    for warning in write_agent_files(node.config, pause=images.pause, host=node.host.containerd):
+    for warning in write_agent_files(node.config, host=node.host.containerd):
         node.say(f"warning: {warning}")
     return f"{len(outcome.made)} made, {len(outcome.renewed)} renewed"

@@ -9,6 +9,7 @@ from typing import Final
 from bundles.errors import SealiftError
 from runtime import process
 from runtime.configs.kubelet import kubelet_arguments
+from runtime.configs.write import write_containerd_config
 from runtime.daemon import leftovers
 from runtime.daemon.api import Identity, is_healthy
 from runtime.daemon.context import Node, containerd_environment
@@ -24,6 +25,9 @@ LOG_LEVEL: Final = "CONTAINERD_LOG_LEVEL"
 async def run_containerd(node: Node, control: Control) -> str:
     """Until containerd ends, for whatever reason; up when its CRI answers."""
     await _end_leftovers(node, "containerd")
+    said = await process.call(["containerd", "--version"], env=node.env)
+    host, pause = node.host.containerd, node.images.pause
+    await asyncio.to_thread(write_containerd_config, node.config, pause=pause, host=host, said=said.text)
     argv = ["containerd", "-c", str(node.paths.containerd_config)]
     if level := node.environment.get(LOG_LEVEL):
         argv += ["--log-level", level]

@@ -10,7 +10,7 @@ import yaml
 
 from bundles.errors import FormatError
 from runtime.arguments import command_line
-from runtime.configs.containerd import Host, containerd_config, crictl_config
+from runtime.configs.containerd import Host, config_version, containerd_config, crictl_config
 from runtime.configs.etcd import etcd_config, first_member, member_name
 from runtime.configs.kubelet import kubelet_arguments, kubelet_config
 from runtime.host import CAP_SYS_RESOURCE, has_capability, has_controller, look
@@ -33,6 +33,62 @@ def test_containerds_configuration_says_what_rke2s_does(tmp_path: Path) -> None:
     cri = tomllib.loads(containerd_config(node, PAUSE, full))["plugins"]["io.containerd.grpc.v1.cri"]
     assert cri["restrict_oom_score_adj"] is False
     assert cri["containerd"]["runtimes"]["runc"]["options"] == {"SystemdCgroup": True}
+
+
+def test_containerd_2_gets_the_tables_that_rke2_writes_for_it(tmp_path: Path) -> None:
+    node = node_config(tmp_path)
+    keys = {"site.test:5000": {"username": "u", "password": "p"}}
+    plain = Host(systemd=False, keeps_oom_score=False)
+    document = tomllib.loads(containerd_config(node, PAUSE, plain, keys, version=3))
+    root, folder = str(node.paths.containerd_root), node.paths.containerd_config.parent
+    assert document == {
+        "version": 3,
+        "imports": [f"{folder}/config-v3.toml.d/*.toml"],
+        "root": root,
+        "state": str(node.paths.state),
+        "grpc": {"address": str(node.paths.socket)},
+        "plugins": {
+            "io.containerd.internal.v1.opt": {"path": root},
+            "io.containerd.grpc.v1.cri": {"stream_server_address": "127.0.0.1", "stream_server_port": "10010"},
+            "io.containerd.cri.v1.runtime": {
+                "enable_selinux": False,
+                "enable_unprivileged_ports": True,
+                "enable_unprivileged_icmp": True,
+                "device_ownership_from_security_context": False,
+                "containerd": {
+                    "runtimes": {"runc": {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": False}}}
+                },
+            },
+            "io.containerd.cri.v1.images": {
+                "snapshotter": "overlayfs",
+                "disable_snapshot_annotations": True,
+                "use_local_image_pull": True,
+                "pinned_images": {"sandbox": "index.docker.io/rancher/mirrored-pause:3.10.1"},
+                "registry": {
+                    "config_path": str(node.paths.registry_hosts),
+                    "configs": {"site.test:5000": {"auth": keys["site.test:5000"]}},
+                },
+            },
+        },
+    }
+    runtime = tomllib.loads(containerd_config(node, PAUSE, HOST, version=3))["plugins"]["io.containerd.cri.v1.runtime"]
+    assert runtime["restrict_oom_score_adj"] is True
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("containerd github.com/containerd/containerd v1.7.35 \n", 2),
+        ("containerd github.com/containerd/containerd/v2 v2.1.9 \n", 3),
+        ("containerd github.com/k3s-io/containerd v2.1.5-k3s1 fcd43222d6b07379a4be9786bda52438f0dd16a1\n", 3),
+        ("containerd containerd.io 1.6.20~ds1 1.6.20~ds1-1+deb12u2\n", 2),
+        ("containerd example.org/containerd 10.0.0", 3),
+        ("something else", 2),
+        ("", 2),
+    ],
+)
+def test_the_containerd_of_the_runtime_decides_the_version_of_its_configuration(said: str, version: int) -> None:
+    assert config_version(said) == version
 
 
 def test_a_control_character_never_reaches_a_configuration(tmp_path: Path) -> None:
