@@ -87,8 +87,9 @@ def _cold_store(root: Path, sources: "Sources", warm: Store) -> Store:
     with os_errors(root):
         store.go_mod.rmdir()
         store.go_mod.symlink_to(warm.go_mod, target_is_directory=True)
-        for locked in sources.lock.inputs:
-            for file in locked.files:
-                if warm.has(file.digest, file.size) and not store.has(file.digest):
-                    os.link(warm.path(file.digest), store.path(file.digest))
+        fetched = {file.digest: file.size for locked in sources.lock.inputs for file in locked.files}
+        fetched |= {blob.digest: blob.size for image in sources.lock.images for blob in image.blobs}
+        for digest, size in fetched.items():
+            if warm.has(digest, size) and not store.has(digest):
+                os.link(warm.path(digest), store.path(digest))
     return store

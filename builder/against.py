@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from builder.assemble import BundleSpec, write_bundle
 from builder.errors import RecipeError
+from builder.mirror.bring import bringer
 from bundles import index
 from bundles.compare.bundle import Comparison, compare
 from bundles.digest import Digest
@@ -66,7 +67,8 @@ def confirm(spec: BundleSpec, against: Against, options: "BuildOptions") -> Conf
     """
     options.talk.say(f"comparing with {against.bundle}")
     with options.store.temp_folder("against") as folder:
-        written = write_bundle(spec, folder, options.store, workers=options.jobs)
+        bring = bringer(spec.facts.lock, options).layers
+        written = write_bundle(spec, folder, options.store, workers=options.jobs, bring=bring)
         found = compare(folder, against.bundle)
         if not found.same and not (against.other_builder and found.same_content):
             raise _different(against.bundle, found)

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder.errors import RecipeError
+from builder.mirror.built import keeps_index, node_names
 from builder.plan.model import Receipt
 from builder.recipe.model import Recipe
+from builder.recipe.taken import MirrorImage
 from builder.steps.render import IMAGES, render_name
 
 
@@ -46,17 +48,22 @@ def check_images(recipe: Recipe, receipts: Mapping[str, Receipt]) -> None:
         return
     asked = askers(recipe, receipts)
     carried = {
-        recipe.images[name].reference.name: archive
+        names_of(recipe, name, receipts, asked): archive
         for archive, names in recipe.archives.items()
         for name in names
         if name != recipe.runtime
     }
+    found = {name for names in carried for name in names}
     rows = [
         f"{image} is in no archive; {' and '.join(map(str, who))} {'ask' if len(who) > 1 else 'asks'} for it"
         for image, who in asked.items()
-        if image not in carried
+        if image not in found
     ]
-    rows += [f"{image} in {archive}: nobody asks for it" for image, archive in carried.items() if image not in asked]
+    rows += [
+        f"{names[0]} in {archive}: nobody asks for it"
+        for names, archive in carried.items()
+        if asked.keys().isdisjoint(names)
+    ]
     if rows:
         raise RecipeError(
             "the images are not those that are asked for:\n  " + "\n  ".join(sorted(rows)),
@@ -64,3 +71,14 @@ def check_images(recipe: Recipe, receipts: Mapping[str, Receipt]) -> None:
             hint="add the image to an archive, or name who asks for it in `asks`; a chart's `discover` holds values "
             "that ask for more",
         )
+
+
+def names_of(
+    recipe: Recipe, name: str, receipts: Mapping[str, Receipt], asked: Mapping[str, list[Asker]]
+) -> tuple[str, ...]:
+    """All names by which a node finds an image of the recipe; the first is its own."""
+    image = recipe.images[name]
+    if not isinstance(image, MirrorImage):
+        return (image.reference.name,)
+    documents = receipts[f"image {name}"].facts["documents"]
+    return node_names(image, documents, kept=keeps_index(image, documents, asked.keys()))

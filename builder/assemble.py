@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.describe.receipts import BuildFacts
+from builder.mirror.stored import StoredLayer
 from builder.store import Store
 from bundles import index
 from bundles.datakey import data_key
@@ -27,13 +28,18 @@ RUNTIME_ARCHIVE = "rke2-runtime"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltImage:
-    """A finished image: the exact bytes of its documents, its layers lowest first, and who asked for it."""
+    """A finished image: the exact bytes of its documents, its layers lowest first, and who asked for it.
+
+    `index` is the original index where index.json shall point at it, `index_digest` that of the one it came from.
+    """
 
     reference: Reference
     manifest: bytes
     config: bytes
-    layers: tuple[FramedLayer, ...]
+    layers: tuple[FramedLayer | StoredLayer, ...]
     why: str
+    index: bytes | None = None
+    index_digest: Digest | None = None
 
     @property
     def digest(self) -> Digest:
@@ -85,7 +91,9 @@ def plan_archives(spec: BundleSpec) -> tuple[ArchivePlan, ...]:
             images=images,
             layout=lay_out(
                 (
-                    SealedImage(reference=image.reference, manifest=image.manifest, config=image.config)
+                    SealedImage(
+                        reference=image.reference, manifest=image.manifest, config=image.config, index=image.index
+                    )
                     for image in images
                 ),
                 spec.epoch,
@@ -105,20 +113,30 @@ class WrittenBundle:
 
 
 Known = Callable[[ArchivePlan, Path], WrittenArchive | None]
+Bring = Callable[[Iterable[StoredLayer]], object]
 
 
 def write_bundle(
-    spec: BundleSpec, folder: Path, store: Store, *, workers: int, known: Known | None = None
+    spec: BundleSpec,
+    folder: Path,
+    store: Store,
+    *,
+    workers: int,
+    known: Known | None = None,
+    bring: Bring | None = None,
 ) -> WrittenBundle:
     """Writes the whole bundle into the empty `folder`; every byte of an archive is written once.
 
-    `known` may put an archive into the folder itself, one that lies somewhere with the same bytes. Raises SealiftError
-    for a full disk, FormatError when the store holds damaged content.
+    `known` may put an archive into the folder itself, one that lies somewhere with the same bytes; `bring` sees to it
+    that the store has layers that were made elsewhere. Raises SealiftError for a full disk, FormatError when the store
+    holds damaged content.
     """
     archives = plan_archives(spec)
     for name in ("images", "lists"):
         make_folder(folder / name)
     linked = {plan.path: done for plan in archives if known and (done := known(plan, folder)) is not None}
+    if bring is not None:
+        bring(stored_layers(plan for plan in archives if plan.path not in linked))
     written = [linked.get(plan.path) or _write_archive(plan, folder, store, workers) for plan in archives]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
     described = _write_described(spec, archives, written, lists, folder)
@@ -141,7 +159,13 @@ def describe(
 ) -> BundleIndex:
     """What was written -> the index. Pure."""
     images = [
-        Image(reference=image.reference.name, digest=image.digest, archive=plan.path, why=image.why)
+        Image(
+            reference=image.reference.name,
+            digest=image.digest,
+            archive=plan.path,
+            why=image.why,
+            index_digest=image.index_digest,
+        )
         for plan, _ in archives
         for image in plan.images
     ]
@@ -175,6 +199,12 @@ def describe(
         charts=list(spec.charts),
         files=list(files),
     )
+
+
+def stored_layers(archives: Iterable[ArchivePlan]) -> list[StoredLayer]:
+    """The layers of archives that were made elsewhere. Pure."""
+    layers = (layer for plan in archives for image in plan.images for layer in image.layers)
+    return [layer for layer in layers if isinstance(layer, StoredLayer)]
 
 
 def _write_archive(plan: ArchivePlan, folder: Path, store: Store, workers: int) -> WrittenArchive:

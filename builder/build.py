@@ -19,13 +19,17 @@ from builder.errors import RecipeError
 from builder.lock.fresh import check_fresh
 from builder.lock.model import Lock
 from builder.lock.text import format_lock, read_lock
+from builder.mirror.assembled import taken_image
+from builder.mirror.bring import bringer
 from builder.plan.graph import Plan, content_ids, make_jobs, make_plan
 from builder.plan.model import Receipt
 from builder.process import Cancel
 from builder.progress import BuildTalk
+from builder.reach import Reach
 from builder.recipe.model import FileComponent, Recipe
 from builder.recipe.places import beside
 from builder.recipe.read import read_recipe
+from builder.recipe.taken import MirrorImage
 from builder.run import run_missing
 from builder.sandbox import Sandbox, detect
 from builder.space import check_space, estimate
@@ -56,6 +60,7 @@ class BuildOptions:
     require_sandbox: bool = False
     replace: bool = False
     check: bool = False
+    reach: Reach = field(default_factory=Reach)
     against: Against | None = None
     cancel: Cancel = field(default_factory=Cancel)
     clock: Callable[[], float] = time.monotonic
@@ -170,7 +175,7 @@ def bundle_spec(sources: Sources, platform: Platform, plan: Plan, receipts: Mapp
     recipe, lock = sources.recipe, sources.lock
     asked = askers(recipe, receipts)
     images = {
-        name: _built_image(recipe, name, receipts, asked.get(recipe.images[name].reference.name, ()))
+        name: _built_image(recipe, name, receipts, asked)
         for names in recipe.archives.values()
         for name in names
     }
@@ -212,10 +217,15 @@ def bundle_spec(sources: Sources, platform: Platform, plan: Plan, receipts: Mapp
     )
 
 
-def _built_image(recipe: Recipe, name: str, receipts: Mapping[str, Receipt], asked: Sequence[Asker]) -> BuiltImage:
-    """`asked` says who asks for it, where that was found out."""
+def _built_image(
+    recipe: Recipe, name: str, receipts: Mapping[str, Receipt], everybody: Mapping[str, Sequence[Asker]]
+) -> BuiltImage:
+    """`everybody` says who asks for which image, where that was found out."""
     image = recipe.images[name]
     documents = receipts[f"image {name}"].facts["documents"]
+    if isinstance(image, MirrorImage):
+        return taken_image(image, documents, everybody)
+    asked = everybody.get(image.reference.name, ())
     return BuiltImage(
         reference=image.reference,
         manifest=documents[MANIFEST].encode(),
@@ -273,6 +283,7 @@ def _sandbox(options: BuildOptions) -> Sandbox:
 
 def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
+    bringer(sources.lock, options).documents(job.step.name.removeprefix("image ") for job in plan.missing)
     missing = {component_of(job.step.name) for job in plan.missing}
     wanted = {each.component for each in sources.lock.inputs} & missing  # a Go module beside it wants a toolchain too
     if wanted:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from builder.assemble import BundleSpec, make_folder, write_bundle
 from builder.delivered import read_delivered, write_delivered
 from builder.errors import RecipeError
+from builder.mirror.bring import bringer
 from builder.recipe.model import Recipe
 from builder.store import remove_tree
 from bundles import index, jsontext
@@ -59,7 +60,8 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
         fresh = parent / spec.folder_name
         make_folder(fresh)
         options.talk.say("writing the archives")
-        bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link)
+        bring = bringer(spec.facts.lock, options).layers
+        bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link, bring=bring)
         report = _check(fresh, Seen(archives=bundle.linked, layers=delivered.layers), options)
         with os_errors(fresh):
             fsync_tree(fresh)

@@ -12,8 +12,11 @@ from typing import Final, Protocol
 
 from builder.buildroot.fetching import WantedRoot
 from builder.errors import StepError
+from builder.lock.imagetext import MIRROR
 from builder.lock.model import Lock, LockedInput
+from builder.mirror.bring import Bringer, all_layers
 from builder.process import Cancel, Cancelled
+from builder.reach import Reach
 from builder.reach import Reach
 from builder.recipe.crypto import uses_c
 from builder.recipe.model import CompileComponent, GoComponent, Recipe
@@ -37,6 +40,7 @@ from builder.sources.verified import Verified
 from builder.store import Store
 from bundles.errors import MissingError, SealiftError
 from bundles.platform import Platform
+from bundles.talk import Progress, SilentProgress
 
 _TOGETHER: Final = 4  # sources at once: the clients fetch several files each by themselves
 
@@ -63,6 +67,8 @@ class FetchOptions:
     host: Platform
     env: Mapping[str, str] = field(repr=False)
     offline: bool = False
+    reach: Reach = field(default_factory=Reach)
+    progress: Progress = field(default_factory=SilentProgress)
     say: Callable[[str], None] = lambda _: None
     cancel: Cancel = field(default_factory=Cancel)
 
@@ -85,6 +91,19 @@ def fetch(
         errors |= _fetch_all(missing, options)
     _raise(errors, options.offline)
     return tuple(each.name for each in [*missing_tools, *missing])
+
+
+def fetch_images(lock: Lock, options: FetchOptions) -> tuple[str, ...]:
+    """Brings all of the images that are mirrored, documents and layers; returns the sources and digests of what was
+    missing. Raises as `fetch`.
+    """
+    bring = Bringer(
+        images=lock.images, store=options.store, reach=options.reach, env=options.env, offline=options.offline,
+        progress=options.progress, say=options.say, cancel=options.cancel,
+    )  # fmt: skip
+    mirrored = [each for each in lock.images if each.source.startswith(MIRROR)]
+    documents = bring.documents(each.image for each in mirrored)
+    return (*documents, *(str(layer.digest) for layer in bring.layers(all_layers(mirrored))))
 
 
 def wanted(

@@ -5,11 +5,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bundles.talk import PROGRESS_MODES, Progress, make_progress
+
+if TYPE_CHECKING:
+    from builder.reach import Reach
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +74,16 @@ def store_option(function: F) -> F:
     )(function)
 
 
+def inputs_option(function: F) -> F:
+    """`--inputs`."""
+    return click.option(
+        "--inputs",
+        type=FOLDER,
+        metavar="DIR",
+        help="Take inputs from this archive (`sealift fetch --to`) before anybody is asked.",
+    )(function)
+
+
 def chosen_store(store_root: Path | None) -> Path:
     """The store's folder: the option, else what the environment says."""
     from builder.store import default_root
@@ -105,6 +118,13 @@ def mirror_option(function: F) -> F:
         multiple=True,
         help="Ask this host first for what lies in a registry (docker.io=mirror.site/hub).  [repeatable]",
     )(function)
+
+
+def chosen_reach(ca: tuple[Path, ...], plain: bool | None, limit_rate: str | None, mirrors: tuple[str, ...]) -> "Reach":
+    """`registry_flags` and `mirror_option` as a value."""
+    from builder.reach import Reach
+
+    return Reach(ca=ca, plain=plain, mirrors=mirrors, limit_rate=limit_rate)
 
 
 def byte_progress(mode: str) -> Progress:

@@ -13,13 +13,16 @@ from builder.errors import RecipeError
 from builder.lock.base import base_lock, with_base
 from builder.lock.difference import difference
 from builder.lock.fresh import same_packages, wanted_source
+from builder.lock.images import LockedImage
 from builder.lock.model import Lock, LockedInput, LockedTool
-from builder.lock.text import format_lock
 from builder.lock.published import Publishing, of_url
+from builder.lock.text import format_lock
+from builder.mirror.locking import lock_mirrored
 from builder.process import Cancel
+from builder.reach import Reach
 from builder.recipe.digest import recipe_digest
-from builder.recipe.model import (
 from builder.recipe.fetched import UrlComponent
+from builder.recipe.model import (
     CompileComponent,
     Component,
     DebComponent,
@@ -58,6 +61,7 @@ class ResolveOptions:
     now: int
     refresh: bool = False
     same_version: bool = False
+    reach: Reach = field(default_factory=Reach)
     say: Callable[[str], None] = lambda _: None
     cancel: Cancel = field(default_factory=Cancel)
 
@@ -82,6 +86,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
     epoch = base.epoch if base is not None else options.now
     tools = resolver.tools()
     inputs = [each for component in recipe.components.values() for each in resolver.lock(component)]
+    images = resolver.images()
     lock = Lock(
         recipe=recipe_digest(recipe),
         bundle=f"{recipe.name}@{recipe.version}",
@@ -90,6 +95,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         buildroot=resolver.buildroot(),
         inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
         charts=tuple(local.lock_chart(recipe, chart) for _, chart in sorted(recipe.charts.items())),
+        images=images,
     )
     if old is not None and format_lock(lock) == format_lock(old):
         return Resolution(lock=old, changed=False, files=resolver.files)
@@ -100,7 +106,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
             got="".join(f"\n    {line}" for line in difference(old, lock)),
             hint=f"raise `version` and `sequence`; or, while nobody has this version, give {SAME_VERSION}",
         )
-    return Resolution(lock=replace(lock, epoch=options.now), changed=True, files=resolver.files)
+    return Resolution(lock=replace(lock, epoch=epoch), changed=True, files=resolver.files)
 
 
 def write(resolution: Resolution, folder: Path) -> None:
@@ -124,10 +130,10 @@ class _Resolver:
         self._old_tools = {tool.source: tool for tool in old.tools} if old is not None else {}
         self._lock = old
         self._old = {each.component: each for each in old.inputs} if old is not None else {}
-        client = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
         self._published = Publishing(
             recipe=recipe, old=old, store=options.store, env=options.env, say=options.say, cancel=options.cancel
         )
+        client = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
         self._modules = GoModules(client, Verified(options.store))
         self._toolchain = with_toolchain(self._modules, recipe, options.host)
         self._apt = AptClient(
@@ -152,12 +158,6 @@ class _Resolver:
             wanted.fetch()
         return (tool,)
 
-    def lock(self, component: Component) -> tuple[LockedInput, ...]:
-        """One component's entries."""
-        self._options.cancel.check()
-        if isinstance(component, UserlandComponent):
-            return self._lock_userland(component)
-        return (self._lock_one(component),)
     def buildroot(self) -> tuple[LockedInput, ...]:
         """The packages that C is compiled in."""
         if self._recipe.buildroot is not None:
@@ -172,6 +172,12 @@ class _Resolver:
             self._recipe, self._lock, options.store, options.reach, options.env, options.cancel, options.say
         )
 
+    def lock(self, component: Component) -> tuple[LockedInput, ...]:
+        """One component's entries."""
+        self._options.cancel.check()
+        if isinstance(component, UserlandComponent):
+            return self._lock_userland(component)
+        return (self._lock_one(component),)
 
     def _lock_one(self, component: Component) -> LockedInput:
         if isinstance(component, GoComponent):
@@ -184,6 +190,8 @@ class _Resolver:
             return local.lock_folder(self._recipe, component.name, folder)
         if isinstance(component, UserlandComponent):
             raise TypeError(component)  # it has several entries
+        if isinstance(component, UrlComponent) or (isinstance(component, CompileComponent) and of_url(component)):
+            return self._published.lock(component)
         return self._kept(component) or self._lock_fetched(component)
 
     def _lock_go(self, component: GoComponent) -> LockedInput:
@@ -192,8 +200,6 @@ class _Resolver:
             return golock.lock_folder(self._toolchain, self._recipe, component, old)
         made = golock.lock_component(self._toolchain, self._recipe, component, old)
         self.files.update(made.files)
-        if isinstance(component, UrlComponent) or (isinstance(component, CompileComponent) and of_url(component)):
-            return self._published.lock(component)
         return made.locked
 
     def _kept(self, component: Component) -> LockedInput | None:

@@ -32,6 +32,8 @@ from builder import options
 @click.option("--public", type=options.PATH, metavar="PUB", help="With --signer: the public half of its key.")
 @click.option("--replace", is_flag=True, help="Put it in place of a bundle of the same version with other content.")
 @options.passphrase_flags
+@options.registry_flags
+@options.mirror_option
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -52,6 +54,10 @@ def command(
     password_file: Path | None,
     password_fd: int | None,
     password_env: str | None,
+    ca: tuple[Path, ...],
+    plain: bool | None,
+    limit_rate: str | None,
+    mirrors: tuple[str, ...],
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -99,6 +105,7 @@ def command(
                 require_sandbox=require_sandbox,
                 replace=replace,
                 check=check,
+                reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
                 against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
             ),
         )

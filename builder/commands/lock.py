@@ -19,12 +19,23 @@ from bundles.errors import SealiftError
     "--check", is_flag=True, help="Write nothing: resolve all again, show what drifted, exit 1 if anything did."
 )
 @click.option("--same-version", is_flag=True, help="Allow other content under the same version, while nobody has it.")
+@options.registry_flags
+@options.mirror_option
 @options.store_option
 @options.progress_mode
 @options.json_flag
 @options.common
 def command(
-    recipe_folder: Path, check: bool, same_version: bool, store_root: Path | None, progress: str, as_json: bool
+    recipe_folder: Path,
+    check: bool,
+    same_version: bool,
+    ca: tuple[Path, ...],
+    plain: bool | None,
+    limit_rate: str | None,
+    mirrors: tuple[str, ...],
+    store_root: Path | None,
+    progress: str,
+    as_json: bool,
 ) -> None:
     """Pin every moving part of RECIPE_DIR in its lock.yaml, and say what changed.
 
@@ -50,6 +61,7 @@ def command(
         now=int(time.time()),
         refresh=check,
         same_version=same_version,
+        reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
         say=talk.say,
     )
     try:

@@ -16,11 +16,11 @@ from builder.lock.model import LockedInput
 from builder.plan.model import Output
 from builder.recipe.model import (
     CHARTS,
-    AssembleImage,
     CompileComponent,
     DebComponent,
     FileComponent,
     GoComponent,
+    Image,
     Placement,
     UserlandComponent,
 )
@@ -67,7 +67,7 @@ class _Maker:
     def _link(self, subject: str, relation: Relation, target: str) -> None:
         self.edges.add(Edge(subject=subject, relation=relation, target=target))
 
-    def image(self, image: AssembleImage, reference: Reference, digest: Digest) -> None:
+    def image(self, image: Image, reference: Reference, digest: Digest) -> None:
         """An image and all that its layers hold."""
         key = self.add(
             Part(

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from builder.buildroot.model import stale
 from builder.errors import RecipeError
+from builder.lock.imagediff import unlocked_images
 from builder.lock.model import Lock, LockedInput
-from builder.recipe.digest import recipe_digest
 from builder.lock.witnessed import witnessed
-from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
+from builder.recipe.digest import recipe_digest
 from builder.recipe.fetched import ImageFilesComponent, UrlComponent
+from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
 from builder.recipe.places import beside
 from builder.sources.aptlists import is_library
 from builder.sources.go import read_wrapper
@@ -51,6 +52,7 @@ def _missing(recipe: Recipe, lock: Lock) -> Iterator[str]:
     charts = {each.name for each in lock.charts}
     yield from (f"chart {name} is not in it" for name in recipe.charts if name not in charts)
     yield from (f"chart {name} is in it, but not in the recipe" for name in sorted(charts - recipe.charts.keys()))
+    yield from unlocked_images(recipe, lock)
     if lock.bundle != f"{recipe.name}@{recipe.version}":
         yield f"it is for {lock.bundle}, the recipe for {recipe.name}@{recipe.version}"
     go = [tool.source.removeprefix("go-toolchain:") for tool in lock.tools if tool.source.startswith("go-toolchain:")]
@@ -72,10 +74,10 @@ def _changed_input(recipe: Recipe, each: LockedInput) -> Iterator[str]:
     kind, _, rest = each.source.partition(":")
     if kind in ("folder", "file") and each.digest is not None:
         yield from _compared(f"component {each.component}: {rest}", each.digest, beside(recipe, rest))
-    if each.sum is not None:
     component = recipe.components[each.component]
     if isinstance(component, UrlComponent | CompileComponent) and kind == "url":
         yield from witnessed(recipe, component, each)
+    if each.sum is not None:
         try:
             same = files_digest(read_wrapper(beside(recipe, each.sum.folder))) == each.sum.digest
         except SealiftError:
@@ -124,11 +126,11 @@ def wanted_source(component: Component) -> str:
         return f"deb:{component.package}={component.version}"
     if isinstance(component, UserlandComponent):
         return f"deb:{', '.join(component.packages)}"
-    return f"file:{component.path}"
     if isinstance(component, UrlComponent):
         return f"url:{component.url}"
     if isinstance(component, ImageFilesComponent):
         return f"image:{component.reference.name}"
+    return f"file:{component.path}"
 
 
 def _without_suite(source: str) -> str:

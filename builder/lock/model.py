@@ -7,6 +7,7 @@ sha256 of packages come from a Release-signed index.
 
 from dataclasses import dataclass
 
+from builder.errors import RecipeError
 from builder.lock.images import LockedImage
 from bundles.digest import Digest
 
@@ -54,8 +55,8 @@ class LockedInput:
     | `go:MODULE@VERSION` | `h1`, `sum` |
     | `go-source:MODULE@VERSION` | `h1` |
     | `deb:SUITE/NAME=VERSION`, `deb-source:SUITE/NAME=VERSION` | `files` |
-    | `folder:PATH`, `file:PATH` | `digest` (a folder's: see builder.tree) |
     | `url:https://...` | `files`; `signed` names the key whose signature was checked when it was locked |
+    | `folder:PATH`, `file:PATH` | `digest` (a folder's: see builder.tree) |
     """
 
     component: str
@@ -65,8 +66,8 @@ class LockedInput:
     files: tuple[LockedFile, ...] = ()
     sum: LockedSum | None = None
     license: str | None = None
-
     signed: Digest | None = None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedChart:
@@ -92,6 +93,13 @@ class Lock:
     inputs: tuple[LockedInput, ...]
     charts: tuple[LockedChart, ...]
     images: tuple[LockedImage, ...] = ()
+
+    def image(self, name: str) -> LockedImage:
+        """What an image that is taken over is made of; raises RecipeError when it is not in."""
+        for each in self.images:
+            if each.image == name:
+                return each
+        raise RecipeError("not in the lock", where=f"image {name}", hint="run sealift lock")
 
     def of(self, component: str) -> tuple[LockedInput, ...]:
         """What a component is made of: one entry, or one for each package of a userland; none when it is not in."""

@@ -19,7 +19,9 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
+from builder.recipe.taken import MirrorImage
 from builder.steps import chart, compile, deb, file, go, image, layer, licences, render, url, userland
+from builder.steps import mirror as mirrored
 from builder.steps.context import Job
 from bundles.digest import Digest
 from bundles.platform import Platform
@@ -95,6 +97,9 @@ def make_jobs(
         if recipe.helm:
             jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
     for one in images:
+        if isinstance(one, MirrorImage):
+            jobs.append(mirrored.describe(one, lock.image(one.name)))
+            continue
         jobs += _layer_jobs(one, recipe, lock, sizes)
         jobs.append(image.describe(one, lock.epoch, platform))
     return tuple(jobs)
@@ -132,13 +137,13 @@ def _component_job(
         return compile.describe(component, locked, lock.epoch, platform, tools)
     if isinstance(component, DebComponent):
         return deb.describe(component, locked, platform)
+    if isinstance(component, UrlComponent):
+        return url.describe(component, locked, platform)
     return file.describe(component, locked, size=_size(recipe, component.name, None, sizes))
 
 
 def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock, sizes: Sizes) -> list[Job]:
     return [
-    if isinstance(component, UrlComponent):
-        return url.describe(component, locked, platform)
         layer.describe(
             one,
             number,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from builder.recipe import urlkind
+from builder.recipe import mirrorkind, urlkind
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import (
     CHARTS,
@@ -20,6 +20,7 @@ from builder.recipe.model import (
     Flavour,
     FolderChart,
     GoComponent,
+    Image,
     Placement,
     Recipe,
     UserlandComponent,
@@ -51,8 +52,8 @@ def make_recipe(folder: Path, bundle: Values, components: Values, images: Values
         runtime=runtime,
         go=bundle.get("go"),
         fips=Fips(bundle.get("fips", Fips.OFF)),
-        budget=size_of(bundle["budget"]) if "budget" in bundle else None,
         buildroot=bundle.get("buildroot"),
+        budget=size_of(bundle["budget"]) if "budget" in bundle else None,
         expires_days=int(bundle["expires"].split()[0]) if "expires" in bundle else None,
         level=bundle.get("level", DEFAULT_LEVEL),
         helm=bundle.get("helm"),
@@ -161,8 +162,8 @@ def _userland_paths(values: Values) -> list[str]:
 
 def _go(name: str, version: str, values: Values) -> GoComponent:
     local = values["go"].startswith("./")
-    return GoComponent(
     own = values.get("fips", "")
+    return GoComponent(
         name=name,
         module=None if local else values["go"].partition("@")[0],
         version=version,
@@ -176,13 +177,15 @@ def _go(name: str, version: str, values: Values) -> GoComponent:
         unverified=tuple(values.get("unverified", ())),
         replace=dict(values.get("replace", {})),
         static=values.get("static", True),
-    )
         fips=Fips(own.partition(" ")[0]) if own else None,
         fips_reason=own.partition(" because ")[2],
+    )
 
 
-def make_image(name: str, values: Values, recipe: Recipe) -> AssembleImage:
+def make_image(name: str, values: Values, recipe: Recipe) -> Image:
     """One entry of images.yaml -> the image; the runtime image gets the recipe's tag."""
+    if mirrorkind.KEY in values:
+        return mirrorkind.make_mirror(name, values, recipe.version)
 
     def text(value: str) -> str:
         return _with_version(value, recipe.version)

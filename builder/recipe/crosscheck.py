@@ -7,7 +7,7 @@ one mistake is told once.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.recipe import convert, urlkind
+from builder.recipe import convert, mirrorkind, urlkind
 from builder.recipe.document import Document, near
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import CHARTS
@@ -83,10 +83,12 @@ class _Checks:
     def image_names(self) -> None:
         seen: dict[str, str] = {}
         for name, values in _entries(self.images):
-            text = (values or {}).get("name")
-            if not text:
+            if values and values.get(mirrorkind.KEY):
+                reference = mirrorkind.check(name, values, self.images.problem)
+            elif text := (values or {}).get("name"):
+                reference = self.reference(name, text)
+            else:
                 continue
-            reference = self.reference(name, text)
             if reference is not None and seen.setdefault(reference.name, name) != name:
                 self.images.problem((name, "name"), f"the image {seen[reference.name]} has this name already")
 
@@ -156,6 +158,9 @@ class _Checks:
                 hint = near(self.runtime, names)
                 self.bundle.problem(("runtime",), f"the runtime image {self.runtime} is not in images.yaml", hint)
             return
+        if "layers" not in (self.images.values.get(self.runtime) or {"layers": None}):
+            hint = "take its files with `image` components, and put them together here"
+            self.bundle.problem(("runtime",), f"the runtime image {self.runtime} is not put together here", hint)
         holding = [name for name, members in archives.items() if self.runtime in (members or ())]
         if archives and not holding:
             self.bundle.problem(("archives",), f"no archive holds the runtime image {self.runtime}")
@@ -191,9 +196,10 @@ class _Checks:
 
     def unused_components(self) -> None:
         images = [image for _, image in _entries(self.images)]
-        if not images or any(not image or not all(image.get("layers") or [None]) for image in images):
+        made = [image for image in images if not image or "layers" in image]
+        if not images or any(not image or not all(image.get("layers") or [None]) for image in made):
             return
-        used = {what.partition("/")[0] for image in images if image for layer in image["layers"] for what in layer}
+        used = {what.partition("/")[0] for image in made if image for layer in image["layers"] for what in layer}
         used.add(self.top.get("helm"))
         for name in self.outputs:
             if name not in used and name != CHARTS and not self.components.leave_out(name):

@@ -6,7 +6,7 @@ the conversion to values.
 
 from collections.abc import Mapping
 
-from builder.recipe import urlkind, words
+from builder.recipe import mirrorkind, urlkind, words
 from builder.recipe.kinds import (
     Anything,
     Choice,
@@ -192,7 +192,8 @@ GO_RECORD = Record(
         "build": Field(
             kind=ItemsOrTable(items=Items(of=PROGRAM, least=1), table=Table(key=PROGRAM, value=PACKAGE_PATH, least=1)),
             doc="Names of the programs; packages are `FROM/NAME`, or without `from` the module's root (one program "
-            "only). As a mapping: program -> package below the module, `.` for its root.",
+            "only). As a mapping: program -> package below the module, `.` for its root; in a "
+            "`./folder` also one of a module that its go.mod requires, `example.org/x/cmd/x`, with what that replaces.",
             required=True,
         ),
         "from": Field(kind=PACKAGE_PATH, doc="Folder of the module that holds the packages of a `build` list."),
@@ -201,12 +202,12 @@ GO_RECORD = Record(
         ),
         "tags": Field(kind=Items(of=TAG), doc="Go build tags."),
         "cgo": Field(kind=Flag(), default="false", doc="C inside: CGO_ENABLED=1, linked statically."),
-        "needs": _NEEDS,
         "fips": Field(
             kind=OWN_CRYPTO,
             doc="Crypto of this component, where it cannot be the bundle's: `MODE because REASON`. The reason is shown "
             "by `inspect` and stands in the SBOM.",
         ),
+        "needs": _NEEDS,
         "sumdb": Field(
             kind=Flag(),
             default="true",
@@ -339,10 +340,12 @@ ASSEMBLE_RECORD = Record(
         "environment": Field(kind=Table(key=ENVIRONMENT, value=WORD), doc="Variables."),
         "workdir": Field(kind=IMAGE_FOLDER, doc="Where it starts."),
         "labels": Field(kind=Table(key=LABEL, value=WORD), doc="Labels of the image's configuration."),
-        "mirror": Field(kind=WORD, later=True, doc="images can only be put together from components."),
-        "archive": Field(kind=WORD, later=True, doc="images can only be put together from components."),
-        "engine": Field(kind=WORD, later=True, doc="images can only be put together from components."),
     },
+)
+IMAGE = OneOf(
+    doc="Exactly one key says the kind of an image.",
+    kinds={"layers": ASSEMBLE_RECORD, mirrorkind.KEY: mirrorkind.MIRROR_RECORD},
+    later=("archive", "engine"),
 )
 
 FOLDER_CHART_RECORD = Record(
@@ -365,6 +368,6 @@ CHART = OneOf(
 FILES: Mapping[str, Kind] = {
     BUNDLE: BUNDLE_RECORD,
     COMPONENTS: Table(key=NAME, value=COMPONENT, least=1),
-    IMAGES: Table(key=NAME, value=ASSEMBLE_RECORD, least=1),
+    IMAGES: Table(key=NAME, value=IMAGE, least=1),
     CHARTS: Table(key=NAME, value=CHART),
 }

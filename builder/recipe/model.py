@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, UrlComponent, Witness
+from builder.recipe.taken import MirrorImage
 from bundles.platform import Platform
 from bundles.reference import Reference
 
@@ -55,9 +56,9 @@ class GoComponent:
     unverified: tuple[str, ...] = ()
     replace: Mapping[str, str] = field(default_factory=dict)
     static: bool = True
-
     fips: Fips | None = None
     fips_reason: str = ""
+
     @property
     def outputs(self) -> tuple[str, ...]:
         """The files it makes, by name."""
@@ -172,6 +173,9 @@ class AssembleImage:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+Image = AssembleImage | MirrorImage
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderChart:
     """A chart's source folder beside the recipe; its HelmChart manifest is named `rke2-<name>`."""
@@ -203,7 +207,7 @@ class Recipe:
     sequence: int
     platforms: tuple[Platform, ...]
     components: Mapping[str, Component]
-    images: Mapping[str, AssembleImage]
+    images: Mapping[str, Image]
     charts: Mapping[str, FolderChart]
     archives: Mapping[str, tuple[str, ...]]
     runtime: str

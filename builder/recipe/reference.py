@@ -57,7 +57,9 @@ def recipe_page() -> str:
     parts.append(f"## components.yaml\n\nA component's name, then its keys. {keys.COMPONENT.doc}\n")
     parts += [_section(f"`{name}`", 3, record) for name, record in kinds.items()]
     parts += _later(keys.COMPONENT)
-    parts.append(_section("images.yaml", 2, keys.ASSEMBLE_RECORD))
+    parts.append(f"## images.yaml\n\nAn image's name, then its keys. {keys.IMAGE.doc}\n")
+    parts += [_section(f"`{name}`", 3, record) for name, record in keys.IMAGE.kinds.items()]
+    parts += _later(keys.IMAGE)
     parts.append(f"## charts.yaml\n\nA chart's name, then its keys. {keys.CHART.doc}\n")
     parts += [_section(f"`{name}`", 3, record) for name, record in keys.CHART.kinds.items()]
     parts += _later(keys.CHART)

@@ -1,6 +1,7 @@
 """What a recipe says of images that are taken over as somebody published them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bundles.reference import Reference
 
@@ -17,3 +18,4 @@ class MirrorImage:
     source: Reference
     reference: Reference
     keep_index: bool | None = None
+    layers: ClassVar[tuple[()]] = ()  # nothing is put into it
