@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from builder.describe import parts, purl
+from builder.describe import parts, published, purl
 from builder.describe.model import Bill, Edge, Kind, Part, Relation
 from builder.describe.receipts import MODULES, PACKAGES, SOURCE, TEXTS, BuildFacts
 from builder.lock.model import LockedInput
 from builder.plan.model import Output
+from builder.recipe.fetched import ImageFilesComponent, UrlComponent
 from builder.recipe.model import (
     CHARTS,
     CompileComponent,
@@ -96,6 +97,8 @@ class _Maker:
             return [self._go_program(component, name, outputs[name]) for name in names]
         if isinstance(component, CompileComponent):
             return [self._c_program(component, name, outputs[name]) for name in names]
+        if isinstance(component, UrlComponent | ImageFilesComponent):
+            return [self._published(component, name, outputs[name]) for name in names]
         return [self._taken(component, name, outputs[name]) for name in names]
 
     def _chart(self, name: str) -> str:
@@ -119,6 +122,17 @@ class _Maker:
         key = self._placed(Kind.FILE, component.name, name, output, component.version, licence)
         for part in packages:
             self._link(key, Relation.GENERATED_FROM, self.add(part))
+        return key
+
+    def _published(self, component: UrlComponent | ImageFilesComponent, name: str, output: Output) -> str:
+        """A file that somebody else made, and what a program says that it carries."""
+        (locked,) = self._facts.lock.of(component.name)
+        made_of = self._source(locked, component.version, self._facts.licences(component.name).get(SOURCE, ""))
+        key = self._placed(Kind.FILE, component.name, name, output, component.version, made_of.licence)
+        self._link(key, Relation.GENERATED_FROM, self.add(made_of))
+        programs: Mapping[str, Any] = self._facts.receipts[f"component {component.name}"].facts["programs"]
+        for part in published.carried(programs.get(name, {})):
+            self._link(key, Relation.DEPENDS_ON, self.add(part))
         return key
 
     def _go_program(self, component: GoComponent, name: str, output: Output) -> str:
@@ -153,6 +167,8 @@ class _Maker:
 
     def _source(self, locked: LockedInput, version: str, licence: str) -> Part:
         kind, _, rest = locked.source.partition(":")
+        if kind in ("url", "image"):
+            return published.source(locked, version, licence, self._facts.platform.architecture)
         if kind != "go-source":
             return parts.source(locked.source, version, licence)
         path, _, version = rest.partition("@")

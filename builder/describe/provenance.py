@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from builder.describe import purl
+from builder.describe import published, purl
 from builder.describe.model import Bill, Kind
 from builder.describe.names import HOME
 from builder.describe.parts import host_package
@@ -112,6 +112,8 @@ def _input(locked: LockedInput, architecture: str) -> Iterator[dict[str, Any]]:
         uri = purl.debian(name, version, architecture=arch, suite=suite)
         for file in locked.files:
             yield {"name": file.name, "uri": uri, "digest": {"sha256": file.digest.hex}}
+    elif kind in ("url", "image"):
+        yield published.dependency(locked, architecture)
     elif locked.digest is not None:
         yield {
             "name": locked.source,

@@ -38,6 +38,11 @@ def generic(name: str, version: str, digest: Digest | None = None) -> str:
     return _purl("generic", [name], version, {"checksum": str(digest) if digest else ""})
 
 
+def download(name: str, version: str, digest: Digest, url: str) -> str:
+    """A file from a URL that no package manager knows."""
+    return _purl("generic", [name], version, {"checksum": str(digest), "download_url": url})
+
+
 def quote(text: str, safe: str = _SAFE) -> str:
     """Percent-encoding (RFC 3986) of all bytes but letters, digits and `safe`."""
     return "".join(

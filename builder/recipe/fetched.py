@@ -72,4 +72,4 @@ class ImageFilesComponent:
 def last_part(url: str) -> str:
     """The file name of a URL: the last part of its path; "" for none."""
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
-    return PurePosixPath(path).name
+    return path.rpartition("/")[2]

@@ -10,6 +10,7 @@ from tests.hostile import (
     rows_outer,
     rows_packages,
     rows_packings,
+    rows_published,
     rows_recipes,
     rows_sealed,
     rows_sealed_layers,
@@ -30,5 +31,6 @@ ATTACKS: tuple[Attack, ...] = (
     *rows_locks.ATTACKS,
     *rows_sources.ATTACKS,
     *rows_packages.ATTACKS,
+    *rows_published.ATTACKS,
     *rows_node.ATTACKS,
 )

@@ -1,7 +1,8 @@
 """The readers, each as its command calls it, with the folders of an attack."""
 
+import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from builder.facts.elf import elf_facts
 from builder.lock.fresh import check_fresh
@@ -10,6 +11,7 @@ from builder.recipe.chartfile import read_chart_file
 from builder.recipe.read import read_recipe
 from builder.sources.modhash import folder_hash
 from builder.steps.debfile import DebFile
+from builder.steps.url import take, unpack
 from builder.tree import folder_digest
 from bundles import diff, inspect
 from bundles.errors import FormatError
@@ -36,6 +38,20 @@ def extract(place: Place) -> None:
     """`sealift-node extract` of what lies in agent/images."""
     node = TestNode(place.given)
     node.extract(runtime_image=RUNTIME)
+
+
+def archive_files(place: Place) -> None:
+    """A file of an archive from a URL; what was written before an error goes with the step's folder."""
+    path = only(place.sent)
+    with tempfile.TemporaryDirectory(dir=place.given) as folder:
+        take(path, path.name, {"tool": PurePosixPath("bin/tool")}, Path(folder))
+
+
+def archive_folder(place: Place) -> None:
+    """Sources from a URL."""
+    path = only(place.sent)
+    with tempfile.TemporaryDirectory(dir=place.given) as folder:
+        unpack(path, path.name, Path(folder) / "source")
 
 
 def extract_any(place: Place) -> None:

@@ -34,9 +34,10 @@ RULES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("foreign", "windows over 32 MiB, more than 10 000 members, an unpack ratio over 200",
      ("compression", "counts and ratios")),
     ("builder", "recipes: one reading of YAML, no path out of the folder", ("YAML", "paths of a recipe")),
-    ("builder", "locks: every source pinned, no URL, no path out", ("lock",)),
+    ("builder", "locks: every source pinned, no path out", ("lock",)),
     ("builder", "folders, charts, Go modules, Debian packages, programs",
      ("source folders", "Debian packages", "programs")),
+    ("builder", "archives from URLs: tar in its packings, zip", ("an archive's files", "an archive's whole folder")),
     ("node", "configuration, records, manifests", ("node configuration", "records of the node", "manifests")),
     ("commands", "inspect, diff, pack", ("other commands",)),
 )  # fmt: skip
