@@ -139,6 +139,8 @@ class Transport:
     def _make(self, proxy: str | None, tls: HostTls) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self._wire.connect, read=self._wire.read)
         context = tls_context(self._wire.ca_files, tls)
+        if not tls.verify:
+            urllib3.disable_warnings(exceptions.InsecureRequestWarning)  # who reads the setting says so once
         if proxy is None:
             return urllib3.PoolManager(16, maxsize=CONNECTIONS, block=True, timeout=timeout, ssl_context=context)
         parsed = urllib3.util.parse_url(proxy)

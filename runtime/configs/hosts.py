@@ -50,10 +50,15 @@ def credentials(registries: Registries) -> dict[str, Table]:
     return found
 
 
-def rewrite_warnings(registries: Registries) -> list[str]:
-    """What the published containerd will not do."""
+def warnings_of(registries: Registries) -> list[str]:
+    """What the published containerd will not do, and whom nobody checks."""
     told = "containerd as it is published cannot rewrite names so; only PREFIX/$1 for ^(.*)$ works everywhere"
-    return [
+    unchecked = [
+        f"registries.yaml: configs: {host}: anybody can be this registry: its certificate is not checked"
+        for host, entry in sorted(registries.configs.items())
+        if not entry.tls.verify
+    ]
+    return unchecked + [
         f"registries.yaml: mirrors: {registry}: rewrite {rewrite.pattern!a}: {told}"
         for registry, entry in sorted(registries.mirrors.items())
         for rewrite in entry.rewrites

@@ -13,7 +13,7 @@ from bundles.reference import Reference
 from runtime.configs.apiserver import ENCRYPTION_KEY, egress_selector, encryption_config, encryption_state, pod_security
 from runtime.configs.containerd import Host, config_version, containerd_config, crictl_config
 from runtime.configs.etcd import Membership, etcd_config
-from runtime.configs.hosts import credentials, hosts_files, rewrite_warnings
+from runtime.configs.hosts import credentials, hosts_files, warnings_of
 from runtime.configs.hostswrite import write_hosts
 from runtime.configs.kubelet import CONFIG_FILE, CONFIG_FOLDER, kubelet_config
 from runtime.entropy import Entropy
@@ -53,7 +53,7 @@ def write_agent_files(node: NodeConfig, *, host: Host, api_url: str | None = Non
     registries = read_private_registry(node.private_registry)
     write_hosts(paths.registry_hosts, hosts_files(registries, default_endpoints=node.default_endpoints))
     settle(paths.crictl_config, crictl_config(paths).encode())
-    return rewrite_warnings(registries)
+    return warnings_of(registries)
 
 
 def write_containerd_config(node: NodeConfig, *, pause: Reference, host: Host, said: str) -> None:

@@ -316,14 +316,17 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def fake_registry(*, certificate: Path | None = None) -> Iterator[FakeRegistry]:
-    """Runs one; `certificate`: a PEM file with key and certificate, for TLS."""
+def fake_registry(*, certificate: Path | None = None, client_ca: Path | None = None) -> Iterator[FakeRegistry]:
+    """Runs one; `certificate`: a PEM file with key and certificate, for TLS; `client_ca`: clients need one of its."""
     registry = FakeRegistry()
     handler = type("Handler", (_Handler,), {"registry": registry})
     server = _Server(("127.0.0.1", 0), handler)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         server.socket = context.wrap_socket(server.socket, server_side=True)
         registry.scheme = "https"
     registry.host = f"127.0.0.1:{server.server_address[1]}"

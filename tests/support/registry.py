@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import socket
 import subprocess
 import time
@@ -17,6 +18,7 @@ from bundles.digest import Digest
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+BCRYPT = "$2b$04$e2JbU8dgRYWm234aOlrWKOmWIhM8cl./QFHELMM8mqP8gHoCLjbfm"  # of Guarded.password
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,40 @@ class Registry:
             return found
 
 
+@dataclass(frozen=True)
+class Guarded:
+    """TLS with this certificate and key (PEM files), and this user's password (htpasswd)."""
+
+    certificate: Path
+    key: Path
+    user: str = "node"
+    password: str = "s3cr3t-of-site"
+
+    def settings(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        """`http` and the rest of a registry's configuration."""
+        (folder / "htpasswd").write_text(f"{self.user}:{BCRYPT}\n")
+        auth = {"htpasswd": {"realm": "site", "path": str(folder / "htpasswd")}}
+        return {"tls": {"certificate": str(self.certificate), "key": str(self.key)}}, {"auth": auth}
+
+
 @contextlib.contextmanager
-def running_registry(folder: Path) -> Iterator[Registry]:
-    """Starts one on a free port of loopback, its blobs below `folder`; stopped at the end."""
+def running_registry(
+    folder: Path, *, program: str | Path = "docker-registry", guarded: Guarded | None = None
+) -> Iterator[Registry]:
+    """Starts one on a free port of loopback, its blobs below `folder`; stopped at the end.
+
+    `program`: Debian's (distribution 2), or another of distribution. `guarded`: with TLS and a password.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{probe.getsockname()[1]}"
     config = folder / "registry.yml"
     storage = {"filesystem": {"rootdirectory": str(folder / "blobs")}, "delete": {"enabled": True}}
-    config.write_text(json.dumps({"version": "0.1", "storage": storage, "http": {"addr": host}}))
+    http, more = guarded.settings(folder) if guarded is not None else ({}, {})
+    config.write_text(json.dumps({"version": "0.1", "storage": storage, "http": {"addr": host, **http}, **more}))
+    environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector
     with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+        process = subprocess.Popen([program, "serve", config], stdout=log, stderr=log, env=environment)
     try:
         _wait(host, process)
         yield Registry(host)
@@ -95,9 +120,10 @@ def running_registry(folder: Path) -> Iterator[Registry]:
 
 
 def _wait(host: str, process: "subprocess.Popen[bytes]") -> None:
+    name, _, port = host.partition(":")
     for _ in range(300):
-        assert process.poll() is None, "docker-registry ended"
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{host}/v2/"):
+        assert process.poll() is None, "the registry ended"
+        with contextlib.suppress(OSError), socket.create_connection((name, int(port))):
             return
         time.sleep(0.1)
-    raise AssertionError("docker-registry does not answer")
+    raise AssertionError("the registry does not answer")

@@ -1,15 +1,10 @@
 """Credentials and tokens: shown to whom they are for and nobody else, renewed when they end, in no message."""
 
-import datetime
-import ipaddress
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bundles.digest import Digest
 from bundles.errors import SealiftError
@@ -19,7 +14,8 @@ from bundles.registry.mirrors import parse_mirrors
 from bundles.registry.place import Repository
 from bundles.registry.protocol import once
 from bundles.registry.session import no_check
-from bundles.registry.wire import Wire
+from bundles.registry.wire import HostTls, Wire
+from tests.support.certificates import Authority
 from tests.support.fakeregistry import Clock, FakeRegistry, Fault, Tokens, client, fake_registry
 
 KEYS = Credentials(user="robot", password="s3cret-word")
@@ -192,30 +188,16 @@ def test_what_a_registry_asks_for_has_to_make_sense(registry: FakeRegistry, aske
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
-    return path
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
-def test_tls_is_checked_and_a_ca_file_makes_it_right(certificate: Path) -> None:
+@pytest.fixture(scope="module")
+def certificate(authority: Authority) -> Path:
+    return authority.sign("server").both
+
+
+def test_tls_is_checked_and_a_ca_file_makes_it_right(certificate: Path, authority: Authority) -> None:
     with fake_registry(certificate=certificate) as secure:
         place = Repository(host=secure.host, path="a")
         digest = secure.add("a", b"x")
@@ -224,14 +206,14 @@ def test_tls_is_checked_and_a_ca_file_makes_it_right(certificate: Path) -> None:
         with client(clock, Settings(ways=tls)) as ours, pytest.raises(SealiftError, match="nobody known signed"):
             ours.fetch(place, digest, 1, lambda d, at: None, no_check)
         assert not clock.slept and not secure.seen
-        with client(Clock(), Settings(ways=tls, wire=Wire(ca_files=(certificate,)))) as ours:
+        with client(Clock(), Settings(ways=tls, wire=Wire(ca_files=(authority.ca,)))) as ours:
             ours.fetch(place, digest, 1, lambda d, at: None, no_check)
 
 
-def test_from_tls_nothing_goes_to_plain_text(certificate: Path, registry: FakeRegistry) -> None:
+def test_from_tls_nothing_goes_to_plain_text(certificate: Path, authority: Authority, registry: FakeRegistry) -> None:
     """A redirect of a blob, the place of an upload, a token server: none may be http when the registry is https."""
     settings = Settings(
-        ways=parse_mirrors([], plain=False), wire=Wire(ca_files=(certificate,)), keys=lambda repository: KEYS
+        ways=parse_mirrors([], plain=False), wire=Wire(ca_files=(authority.ca,)), keys=lambda repository: KEYS
     )
     with fake_registry(certificate=certificate) as secure, client(Clock(), settings) as ours:
         place = Repository(host=secure.host, path="a")
@@ -247,3 +229,27 @@ def test_from_tls_nothing_goes_to_plain_text(certificate: Path, registry: FakeRe
         with pytest.raises(SealiftError, match="plain text"):
             ours.fetch(place, Digest.of(b"x"), 1, lambda d, at: None, no_check)
     assert not registry.seen
+
+
+def test_a_host_s_own_tls_settings_count_for_it_alone(authority: Authority, certificate: Path) -> None:
+    """registries.yaml: a CA file, a client's certificate, or nobody's name checked, each for one host."""
+    ways = parse_mirrors([], plain=False)
+    us = authority.sign("us", client=True)
+    digest = Digest.of(b"x")
+    with (
+        fake_registry(certificate=certificate, client_ca=authority.ca) as one,
+        fake_registry(certificate=certificate) as two,
+    ):
+        for registry in (one, two):
+            registry.add("a", b"x")
+        with_ca = HostTls(ca_file=authority.ca, cert_file=us.certificate, key_file=us.key)
+        wire = Wire(hosts={one.host: with_ca, "elsewhere": HostTls(verify=False)})
+        with client(Clock(), Settings(ways=ways, wire=wire)) as ours:
+            ours.fetch(Repository(host=one.host, path="a"), digest, 1, lambda d, at: None, no_check)
+            with pytest.raises(SealiftError, match="nobody known signed"):
+                ours.fetch(Repository(host=two.host, path="a"), digest, 1, lambda d, at: None, no_check)
+        wire = Wire(hosts={one.host: HostTls(ca_file=authority.ca), two.host: HostTls(verify=False)})
+        with client(Clock(), Settings(ways=ways, wire=wire)) as ours:
+            ours.fetch(Repository(host=two.host, path="a"), digest, 1, lambda d, at: None, no_check)
+            with pytest.raises(SealiftError, match=r"TLS|broke"):
+                ours.fetch(Repository(host=one.host, path="a"), digest, 1, lambda d, at: None, no_check)
