@@ -5,7 +5,7 @@ registry itself; rewrites hold for mirrors alone.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,10 +40,14 @@ class Mirror:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ways:
-    """All ways to registries: mirrors by registry (`*`: any), and who is spoken to in plain http."""
+    """All ways to registries: mirrors by registry (`*`: any), and who is spoken to in plain http.
+
+    `plain` None: loopback alone, but for the hosts in `secure`.
+    """
 
     mirrors: Mapping[str, Sequence[Mirror]] = field(default_factory=dict)
-    plain: bool | None = None  # None: loopback alone
+    plain: bool | None = None
+    secure: Collection[str] = ()
 
     def to_pull(self, repository: Repository) -> list[Endpoint]:
         """Where to ask for something, in order: mirrors, then the registry itself."""
@@ -60,7 +64,7 @@ class Ways:
 
     def is_plain(self, host: str) -> bool:
         """Whether a registry is spoken to in plain http."""
-        return is_loopback(host) if self.plain is None else self.plain
+        return is_loopback(host) and host not in self.secure if self.plain is None else self.plain
 
 
 def parse_mirrors(words: Iterable[str], *, plain: bool | None = None) -> Ways:

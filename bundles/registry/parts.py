@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,11 +33,14 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A file to be: `fixed` are bytes that are known already, by their offsets; all else between pieces is zero."""
+    """A file to be: `fixed` are bytes that are known already, by their offsets; all else between pieces is zero.
+
+    `sha256` None: nobody knows it beforehand; then whoever fills the file has checked every piece.
+    """
 
     target: Path
     size: int
-    sha256: Digest
+    sha256: Digest | None
     pieces: Sequence[Piece]
     fixed: Sequence[tuple[int, bytes]] = ()
 
@@ -66,25 +70,30 @@ class PartFile:
             other.write(data, at)
             at += len(data)
 
-    def finish(self, told: Callable[[int], None]) -> None:
-        """Everything is there: held against the sha256, made durable, named. Raises FormatError."""
+    def finish(self, told: Callable[[int], None]) -> Digest:
+        """Everything is there: held against the sha256, made durable, named; returns it. Raises FormatError."""
         target = self.plan.target
+        with ThreadPoolExecutor(1) as pool, os_errors(target):
+            os.fchmod(self._fd, 0o644)
+            flushed = pool.submit(os.fsync, self._fd)  # the disk writes while we hash
+            found = self._hashed(told)
+            if self.plan.sha256 is not None and found != self.plan.sha256:
+                os.unlink(_part(target))
+                hint = "bundle.json and the images in the registry do not belong together"
+                raise FormatError(
+                    "not the file that bundle.json lists", where=target, got=found, want=self.plan.sha256, hint=hint
+                )
+            flushed.result()
+            os.rename(_part(target), target)
+            fsync_directory(target.parent)
+        return found
+
+    def _hashed(self, told: Callable[[int], None]) -> Digest:
         found = hashlib.sha256()
         for data in self._region().chunks(0, self.plan.size):
             found.update(data)
             told(len(data))
-        with os_errors(target):
-            if found.hexdigest() != self.plan.sha256.hex:
-                os.unlink(_part(target))
-                hint = "bundle.json and the images in the registry do not belong together"
-                got = f"sha256:{found.hexdigest()}"
-                raise FormatError(
-                    "not the file that bundle.json lists", where=target, got=got, want=self.plan.sha256, hint=hint
-                )
-            os.fchmod(self._fd, 0o644)
-            os.fsync(self._fd)
-            os.rename(_part(target), target)
-            fsync_directory(target.parent)
+        return Digest(found.hexdigest())
 
     def _region(self) -> Region:
         return Region(fd=self._fd, start=0, size=self.plan.size, where=str(self.plan.target))

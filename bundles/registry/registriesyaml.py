@@ -60,7 +60,11 @@ class Registries:
         for registry, entry in self.mirrors.items():
             rules = tuple(one.compiled() for one in entry.rewrites)
             found[registry] = [_mirror(endpoint, rules) for endpoint in entry.endpoints]
-        return Ways(mirrors=found)
+        return Ways(mirrors=found, secure=self.secure())
+
+    def secure(self) -> frozenset[str]:
+        """Hosts that speak TLS wherever they are: something is said of their certificates."""
+        return frozenset(host for host, entry in self.configs.items() if entry.tls != HostTls())
 
     def keys(self, repository: Repository) -> Credentials | None:
         """What the host of a repository is shown."""

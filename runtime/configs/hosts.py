@@ -69,7 +69,7 @@ def warnings_of(registries: Registries) -> list[str]:
 def _hosts_toml(registry: str, entry: MirrorEntry, registries: Registries, *, own: bool) -> str:
     """Mirrors in their order, the registry itself last. Without that, the last mirror stands where it would."""
     mirrors = list(entry.endpoints)
-    server, head = _default_url(registry), registries.entry(registry).tls
+    server, head = _default_url(registry, registries), registries.entry(registry).tls
     rest: Table = {}
     if mirrors and _same(mirrors[-1], server):
         mirrors.pop()
@@ -88,12 +88,16 @@ def _hosts_toml(registry: str, entry: MirrorEntry, registries: Registries, *, ow
     return text
 
 
-def _default_url(registry: str) -> str:
+def _default_url(registry: str, registries: Registries) -> str:
     """Where containerd asks by itself; k3s writes it down, so that TLS settings can stand beside it."""
     if registry == ANY:
         return ""
     host = HUB if registry == DEFAULT_DOMAIN else registry
-    plain = is_loopback(registry) and urlsplit(f"//{registry}").port not in (None, 443)
+    plain = (
+        registry not in registries.secure()
+        and is_loopback(registry)
+        and urlsplit(f"//{registry}").port not in (None, 443)
+    )
     return f"{'http' if plain else 'https'}://{host}{ROOT}"
 
 

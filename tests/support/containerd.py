@@ -38,15 +38,17 @@ state = "{state}"
 class Containerd:
     """`with Containerd(programs, home) as daemon:` starts `containerd` found in `path`, and ends it and its shims."""
 
-    def __init__(self, path: str, home: Path, *, pause: str = "docker.io/rancher/mirrored-pause:none") -> None:
-        """`path` is the whole PATH of the daemon and of its clients; `home` a private, empty folder."""
+    def __init__(
+        self, path: str, home: Path, *, pause: str = "docker.io/rancher/mirrored-pause:none", more: str = ""
+    ) -> None:
+        """`path` is the whole PATH of the daemon and of its clients; `home` a private, empty folder; `more` TOML."""
         self.path = path
         self.home = home
         self.socket = Path("/run") / f"sealift-test-{secrets.token_hex(4)}.sock"  # unix sockets: 107 bytes at most
         home.mkdir(parents=True, exist_ok=True)
         self._config = home / "config.toml"
         self._config.write_text(
-            _CONFIG.format(root=home / "root", state=home / "state", socket=self.socket, home=home, pause=pause)
+            _CONFIG.format(root=home / "root", state=home / "state", socket=self.socket, home=home, pause=pause) + more
         )
         self._process: subprocess.Popen[bytes] | None = None
 

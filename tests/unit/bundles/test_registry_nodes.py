@@ -82,6 +82,13 @@ def test_what_any_host_s_tls_is_counts_where_there_is_no_other() -> None:
     assert (found["a.site"].verify, found["b.site"].verify) == (False, True)
 
 
+def test_a_registry_on_this_machine_speaks_tls_once_something_is_said_of_its_certificate() -> None:
+    here = Repository(host="127.0.0.1:5000", path="a")
+    for tls, origin in (({}, "http"), ({"ca_file": "/ca"}, "https"), ({"insecure_skip_verify": True}, "https")):
+        found = read_registries({"configs": {"127.0.0.1:5000": {"tls": tls}}}, where="r")
+        assert found.ways().to_pull(here)[0].origin == f"{origin}://127.0.0.1:5000"
+
+
 def test_all_that_is_wrong_in_registries_yaml_is_said_at_once_and_without_a_password() -> None:
     document = {
         "mirrors": {"a.io": {"endpoint": ["ftp://x", 5], "rewrite": {"(": "x"}}, "b.io": "x", "https://c.io": {}},
