@@ -16,6 +16,7 @@ from builder.budget import check_budget
 from builder.deliver import deliver, refuse_other_content
 from builder.describe.receipts import BuildFacts, component_of
 from builder.errors import RecipeError
+from builder.inputs.archive import InputArchive
 from builder.lock.fresh import check_fresh
 from builder.lock.model import Lock
 from builder.lock.text import format_lock, read_lock
@@ -48,7 +49,7 @@ _DAY = 86_400  # seconds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildOptions:
-    """`host` is the machine's own platform, `env` its environment; `jobs` at least 1."""
+    """`host` is the machine's own platform, `env` its environment; `jobs` at least 1; `inputs` as FetchOptions."""
 
     output: Path
     store: Store
@@ -57,6 +58,7 @@ class BuildOptions:
     env: Mapping[str, str] = field(repr=False)
     jobs: int = 2
     offline: bool = False
+    inputs: InputArchive | None = None
     require_sandbox: bool = False
     replace: bool = False
     check: bool = False
@@ -294,6 +296,7 @@ def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
             host=options.host,
             env=options.env,
             offline=options.offline,
+            inputs=options.inputs,
             say=options.talk.say,
             cancel=options.cancel,
         )

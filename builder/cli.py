@@ -21,6 +21,7 @@ from bundles.talk import error_json, error_text, exit_code
 # The order is the order of work; `sealift --help` shows it.
 VERBS: Final = {
     "lock": "Pin every moving part of a recipe in its lock.yaml.",
+    "fetch": "Bring everything that a lock names; keep it as an input archive.",
     "plan": "Show what a build would do: steps, what is cached, sizes, time.",
     "build": "Build a recipe into a sealed bundle.",
     "verify": "Check a bundle, or one sealed archive.",

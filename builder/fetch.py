@@ -7,16 +7,17 @@ whole, so after a crash the same call goes on from there.
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from builder.buildroot.fetching import WantedRoot
 from builder.errors import StepError
+from builder.inputs.archive import InputArchive
+from builder.inputs.bring import bring
 from builder.lock.imagetext import MIRROR
 from builder.lock.model import Lock, LockedInput
 from builder.mirror.bring import Bringer, all_layers
 from builder.process import Cancel, Cancelled
-from builder.reach import Reach
 from builder.reach import Reach
 from builder.recipe.crypto import uses_c
 from builder.recipe.model import CompileComponent, GoComponent, Recipe
@@ -61,7 +62,10 @@ class Wanted(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FetchOptions:
-    """`host` is the building machine's platform, `env` our environment, `say` tells a line of progress."""
+    """`host` is the building machine's platform, `env` our environment, `say` tells a line of progress.
+
+    `inputs` is an archive that is asked before anybody else; nobody else when `offline`.
+    """
 
     store: Store
     host: Platform
@@ -69,6 +73,7 @@ class FetchOptions:
     offline: bool = False
     reach: Reach = field(default_factory=Reach)
     progress: Progress = field(default_factory=SilentProgress)
+    inputs: InputArchive | None = None
     say: Callable[[str], None] = lambda _: None
     cancel: Cancel = field(default_factory=Cancel)
 
@@ -85,11 +90,13 @@ def fetch(
     tools, sources = wanted(recipe, lock, inputs, options)
     missing_tools = [each for each in tools if not each.present()]
     missing = [each for each in sources if not each.present()]
+    if options.inputs is not None:
+        bring(options.inputs, recipe, lock, {each.name for each in (*missing_tools, *missing)}, options)
     # Tools first: they fetch and check the rest.
     errors = _fetch_all(missing_tools, options)
     if not errors or options.offline:
         errors |= _fetch_all(missing, options)
-    _raise(errors, options.offline)
+    _raise(errors, options.offline and options.inputs is None)
     return tuple(each.name for each in [*missing_tools, *missing])
 
 
@@ -109,11 +116,6 @@ def fetch_images(lock: Lock, options: FetchOptions) -> tuple[str, ...]:
 def wanted(
     recipe: Recipe, lock: Lock, inputs: Sequence[LockedInput], options: FetchOptions
 ) -> tuple[list[Wanted], list[Wanted]]:
-    if options.inputs is not None:
-        names = {each.name for each in missing}
-        needed = [each for each in inputs if {each.component, each.source} & names]
-        roots = lock.buildroot if any(isinstance(each, WantedRoot) for each in missing_tools) else ()
-        bring(options.inputs, recipe, lock, [*needed, *roots], options)
     """The toolchains and build root, and the sources behind locked inputs but for what lies beside the recipe."""
     modules = go_modules(options)
     tools: list[Wanted] = []
@@ -128,12 +130,24 @@ def wanted(
         cancel=options.cancel,
     )
     through = with_toolchain(modules, recipe, options.host)
+    kinds = {type(recipe.components.get(each.component)) for each in inputs}
+    if lock.buildroot and kinds & {CompileComponent, GoComponent}:
+        tools.append(WantedRoot(client=apt, verified=modules.verified, packages=lock.buildroot))
     sources: dict[str, Wanted] = {}  # by name: two components may be made of one source
     for each in inputs:
         source = _wanted(recipe, each, modules, through, apt, options)
         if source is not None:
             sources[source.name] = source
     return tools, list(sources.values())
+
+
+def go_modules(options: FetchOptions) -> GoModules:
+    """The modules of the store, by way of the machine's go: from the input archive first, where there is one."""
+    client = GoClient(store=options.store, host_env=options.env, offline=options.offline, cancel=options.cancel)
+    if options.inputs is not None:
+        proxy = options.inputs.proxy
+        client = replace(client, proxies=proxy if options.offline else f"{proxy},{client.setting('GOPROXY')}")
+    return GoModules(client, Verified(options.store))
 
 
 def _wanted(
@@ -152,9 +166,6 @@ def _wanted(
             platforms=recipe.platforms,
             cgo=uses_c(component, recipe),
         )
-    kinds = {type(recipe.components.get(each.component)) for each in inputs}
-    if lock.buildroot and kinds & {CompileComponent, GoComponent}:
-        tools.append(WantedRoot(client=apt, verified=modules.verified, packages=lock.buildroot))
     if each.source.startswith(SOURCE_PREFIX):
         return wanted_source(modules, each)
     if each.source.startswith(URL_SOURCE):

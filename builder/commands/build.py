@@ -17,7 +17,8 @@ from builder import options
 @click.option(
     "--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps and threads at once.  [default: processors]"
 )
-@click.option("--offline", is_flag=True, help="Fetch nothing: fail at once when an input is not in the store.")
+@click.option("--offline", is_flag=True, help="Ask no network: fail at once when an input is missing.")
+@options.inputs_option
 @click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
 @click.option("--check", is_flag=True, help="Then build all of it a second time, from nothing, and compare.")
 @click.option(
@@ -43,6 +44,7 @@ def command(
     output: Path | None,
     jobs: int | None,
     offline: bool,
+    inputs: Path | None,
     require_sandbox: bool,
     check: bool,
     against: Path | None,
@@ -73,6 +75,7 @@ def command(
     """
     from builder.against import Against
     from builder.build import BuildOptions, build, default_jobs
+    from builder.inputs.archive import open_archive
     from builder.memory import return_large_buffers
     from builder.passphrase import PassphraseSource
     from builder.progress import make_talk
@@ -102,6 +105,7 @@ def command(
                 env=dict(os.environ),
                 jobs=jobs or default_jobs(),
                 offline=offline,
+                inputs=open_archive(inputs.absolute()) if inputs is not None else None,
                 require_sandbox=require_sandbox,
                 replace=replace,
                 check=check,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from builder import options
-from bundles.errors import SealiftError
+from bundles.errors import SealiftError, UsageError
 
 
 @click.command("lock")
@@ -19,6 +19,7 @@ from bundles.errors import SealiftError
     "--check", is_flag=True, help="Write nothing: resolve all again, show what drifted, exit 1 if anything did."
 )
 @click.option("--same-version", is_flag=True, help="Allow other content under the same version, while nobody has it.")
+@options.inputs_option
 @options.registry_flags
 @options.mirror_option
 @options.store_option
@@ -29,6 +30,7 @@ def command(
     recipe_folder: Path,
     check: bool,
     same_version: bool,
+    inputs: Path | None,
     ca: tuple[Path, ...],
     plain: bool | None,
     limit_rate: str | None,
@@ -41,7 +43,12 @@ def command(
 
     What the lock pins already stays, unless the recipe asks for something else. Go modules are held against the
     checksum database, Debian packages against their signed index. Review the lock like code.
+
+    --check --inputs DIR asks nobody: it sees that the lock is this recipe's, and that the archive has all of it, whole.
     """
+    from builder.build import read_sources
+    from builder.inputs.archive import open_archive
+    from builder.inputs.look import check_archive
     from builder.lock.difference import difference
     from builder.lock.text import read_lock
     from builder.progress import make_talk
@@ -50,6 +57,14 @@ def command(
     from builder.store import Store
     from bundles.platform import from_machine
 
+    if inputs is not None:
+        if not check:
+            raise UsageError("an archive has locked things alone", want="--check --inputs DIR")
+        sources = read_sources(recipe_folder)
+        count = check_archive(open_archive(inputs.absolute()), sources.lock, sources.digest)
+        said = {"lock": str(recipe_folder / LOCK), "inputs": str(inputs), "files": count}
+        click.echo(json.dumps(said) if as_json else f"the lock and its {count} files in {inputs} are whole")
+        return
     recipe = read_recipe(recipe_folder)
     old = read_lock(recipe_folder) if (recipe_folder / LOCK).exists() else None
     system = os.uname()

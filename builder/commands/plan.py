@@ -11,21 +11,27 @@ from builder import options
 
 @click.command("plan")
 @click.argument("recipe", metavar="RECIPE_DIR", type=options.FOLDER)
+@options.inputs_option
 @options.store_option
 @options.json_flag
 @options.common
-def command(recipe: Path, store_root: Path | None, as_json: bool) -> None:
+def command(recipe: Path, inputs: Path | None, store_root: Path | None, as_json: bool) -> None:
     """Show what a build would do: its steps, which the store has, and what the rest may take."""
     from builder.build import default_jobs, one_platform, plan_build, read_sources
+    from builder.inputs.archive import open_archive
+    from builder.inputs.look import plan_line
     from builder.space import estimate
     from builder.store import Store
     from builder.summary import plan_document, plan_lines
 
     sources = read_sources(recipe)
     store = Store(options.chosen_store(store_root))
+    archive = open_archive(inputs.absolute()) if inputs is not None else None
     plan = plan_build(sources, one_platform(sources.recipe), store, os.environ)
     space = estimate(plan, store)
     if as_json:
         click.echo(json.dumps(plan_document(sources.recipe, plan, space)))
     else:
         click.echo("\n".join(plan_lines(sources.recipe, plan, space, default_jobs())))
+        if archive is not None:
+            click.echo(plan_line(archive, sources.lock, sources.digest))

@@ -35,13 +35,17 @@ _NOT_IN_DATABASE = re.compile(r"verifying (?:module|go\.mod|\S+).*(?:404|410)", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GoClient:
-    """A go program and what it may use. `host_env` is our own environment; `offline` never lets it ask anybody."""
+    """A go program and what it may use. `host_env` is our own environment; `offline` never lets it ask anybody.
+
+    `proxies` takes the place of the machine's GOPROXY: an input archive, alone when `offline`.
+    """
 
     store: Store
     host_env: Mapping[str, str] = field(repr=False)
     program: str = "go"
     offline: bool = False
     cancel: Cancel | None = None
+    proxies: str = ""
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """The environment of a go command; `more` over the defaults."""
@@ -56,8 +60,15 @@ class GoClient:
             "GODEBUG": "",
             "GOEXPERIMENT": "",
             **({"GOPROXY": "off"} if self.offline else {}),
+            **({"GOPROXY": self.proxies} if self.proxies else {}),
+            # A file can be read offline, nobody can be asked: the lock's own hashes vouch for what it holds.
+            **({"GONOPROXY": "none", "GOSUMDB": "off", "GOVCS": "*:off"} if self.proxies and self.offline else {}),
         }
         return client_environment(self.host_env, {**ours, **more})
+
+    def setting(self, name: str) -> str:
+        """What `go env NAME` says: the environment, go's own configuration file, or its default."""
+        return self.call(["env", name], cwd=self.store.root, what=f"go env {name}").stdout.decode().strip()
 
     def call(
         self,

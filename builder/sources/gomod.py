@@ -19,6 +19,7 @@ from bundles.digest import Digest
 from bundles.errors import FormatError
 
 FILES: Final = ("go.mod", "go.sum", "tools.go")
+_GO_MOD: Final = "/go.mod"  # ends the version of a go.sum line that is for a go.mod alone
 PREFIX: Final = "sealift.build"  # of our modules' names; nothing is served under it
 _IMPORT = re.compile(r'^\s*(?:import\s+)?_\s+"([^"]+)"', re.MULTILINE)
 
@@ -59,6 +60,20 @@ def _escape(text: str) -> str:
 
 def parse_sums(text: str, where: object) -> dict[Module, str]:
     """go.sum -> the hash of each module's content; lines for go.mod files alone are checked and left out."""
+    return {module: h1 for module, h1 in _sums(text, where).items() if not module.version.endswith(_GO_MOD)}
+
+
+def parse_mod_sums(text: str, where: object) -> dict[Module, str]:
+    """go.sum -> the hash of each go.mod that it names."""
+    return {
+        Module(path=module.path, version=module.version.removesuffix(_GO_MOD)): h1
+        for module, h1 in _sums(text, where).items()
+        if module.version.endswith(_GO_MOD)
+    }
+
+
+def _sums(text: str, where: object) -> dict[Module, str]:
+    """All lines of go.sum; the version of one for a go.mod ends as it does there."""
     sums: dict[Module, str] = {}
     # Go ends lines at newlines alone; Python at much else, and would read two modules where Go reads none.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
@@ -66,8 +81,6 @@ def parse_sums(text: str, where: object) -> dict[Module, str]:
         if len(words) != 3 or not words[2].startswith("h1:") or "@" in words[0] + words[1]:
             raise FormatError("not a line of go.sum", where=f"{where}:{number}", got=repr(line[:200]))
         module = Module(path=words[0], version=words[1])
-        if module.version.endswith("/go.mod"):
-            continue
         if sums.setdefault(module, words[2]) != words[2]:
             raise FormatError(f"two hashes for {module}", where=f"{where}:{number}")
     return sums
@@ -127,10 +140,15 @@ def parse_mod(data: bytes, where: object) -> ModFile:
 def package_paths(component: GoComponent) -> tuple[str, ...]:
     """Import paths of a component's programs, in the recipe's order; `./...` for a module beside the recipe."""
     if component.module is None:
-        return tuple(f"./{below}" for below in component.packages.values())
+        return tuple(below if is_import_path(below) else f"./{below}" for below in component.packages.values())
     return tuple(
         f"{component.module}/{below}" if below else f"{component.module}" for below in component.packages.values()
     )
+
+
+def is_import_path(path: str) -> bool:
+    """Whether a module beside the recipe names a program of another module: those begin with a domain."""
+    return "." in path.partition("/")[0]
 
 
 def disagreements(component: GoComponent, mod: ModFile, tools: str) -> list[str]:
