@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.assemble import write_bundle
+from builder.mirror.archives import TakenArchives
+from builder.mirror.bring import bringer
 from builder.plan.graph import Plan
 from builder.plan.model import Receipt
 from builder.run import run_missing
@@ -42,7 +44,8 @@ def check_again(
         if not different:
             (folder / "bundle").mkdir()
             spec = bundle_spec(sources, platform, plan, second)
-            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs).document
+            make = TakenArchives(bringer(sources.lock, options)).make  # what was fetched is shared
+            again = write_bundle(spec, folder / "bundle", cold.store, workers=cold.jobs, make=make).document
             different = [] if index.encode(again) == index.encode(document) else [index.INDEX_NAME]
     if different:
         rows = "\n".join(f"  {row}" for row in different)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from builder.assemble import BundleSpec, write_bundle
 from builder.errors import RecipeError
+from builder.mirror.archives import TakenArchives
 from builder.mirror.bring import bringer
 from bundles import index
 from bundles.compare.bundle import Comparison, compare
@@ -67,8 +68,8 @@ def confirm(spec: BundleSpec, against: Against, options: "BuildOptions") -> Conf
     """
     options.talk.say(f"comparing with {against.bundle}")
     with options.store.temp_folder("against") as folder:
-        bring = bringer(spec.facts.lock, options).layers
-        written = write_bundle(spec, folder, options.store, workers=options.jobs, bring=bring)
+        make = TakenArchives(bringer(spec.facts.lock, options)).make
+        written = write_bundle(spec, folder, options.store, workers=options.jobs, make=make)
         found = compare(folder, against.bundle)
         if not found.same and not (against.other_builder and found.same_content):
             raise _different(against.bundle, found)

@@ -113,7 +113,7 @@ class WrittenBundle:
 
 
 Known = Callable[[ArchivePlan, Path], WrittenArchive | None]
-Bring = Callable[[Iterable[StoredLayer]], object]
+Make = Callable[[ArchivePlan, Path, Store], WrittenArchive | None]
 
 
 def write_bundle(
@@ -123,21 +123,22 @@ def write_bundle(
     *,
     workers: int,
     known: Known | None = None,
-    bring: Bring | None = None,
+    make: Make | None = None,
 ) -> WrittenBundle:
     """Writes the whole bundle into the empty `folder`; every byte of an archive is written once.
 
-    `known` may put an archive into the folder itself, one that lies somewhere with the same bytes; `bring` sees to it
-    that the store has layers that were made elsewhere. Raises SealiftError for a full disk, FormatError when the store
-    holds damaged content.
+    `known` may put an archive into the folder itself, one that lies somewhere with the same bytes; `make` does that
+    with one that holds layers which were made elsewhere. Raises SealiftError for a full disk, FormatError when the
+    store holds damaged content.
     """
     archives = plan_archives(spec)
     for name in ("images", "lists"):
         make_folder(folder / name)
     linked = {plan.path: done for plan in archives if known and (done := known(plan, folder)) is not None}
-    if bring is not None:
-        bring(stored_layers(plan for plan in archives if plan.path not in linked))
-    written = [linked.get(plan.path) or _write_archive(plan, folder, store, workers) for plan in archives]
+    written = [
+        linked.get(plan.path) or (make and make(plan, folder, store)) or _write_archive(plan, folder, store, workers)
+        for plan in archives
+    ]
     lists = [_write_list(plan, folder, spec.platform) for plan in archives if plan.name != RUNTIME_ARCHIVE]
     described = _write_described(spec, archives, written, lists, folder)
     document = describe(spec, list(zip(archives, written, strict=True)), [*lists, *described])
@@ -199,12 +200,6 @@ def describe(
         charts=list(spec.charts),
         files=list(files),
     )
-
-
-def stored_layers(archives: Iterable[ArchivePlan]) -> list[StoredLayer]:
-    """The layers of archives that were made elsewhere. Pure."""
-    layers = (layer for plan in archives for image in plan.images for layer in image.layers)
-    return [layer for layer in layers if isinstance(layer, StoredLayer)]
 
 
 def _write_archive(plan: ArchivePlan, folder: Path, store: Store, workers: int) -> WrittenArchive:

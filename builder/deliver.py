@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from builder.assemble import BundleSpec, make_folder, write_bundle
 from builder.delivered import read_delivered, write_delivered
 from builder.errors import RecipeError
+from builder.mirror.archives import TakenArchives
 from builder.mirror.bring import bringer
 from builder.recipe.model import Recipe
 from builder.store import remove_tree
@@ -26,6 +27,7 @@ from bundles.exchange import exchange
 from bundles.files import TEMP_PREFIX, fsync_directory, fsync_tree, make_folders, os_errors
 from bundles.index import BundleIndex
 from bundles.platform import Platform
+from bundles.sealed.report import LayerReport
 from bundles.seen import Seen
 from bundles.trust import Trust
 
@@ -60,9 +62,11 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
         fresh = parent / spec.folder_name
         make_folder(fresh)
         options.talk.say("writing the archives")
-        bring = bringer(spec.facts.lock, options).layers
-        bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link, bring=bring)
-        report = _check(fresh, Seen(archives=bundle.linked, layers=delivered.layers), options)
+        taken = TakenArchives(bringer(spec.facts.lock, options))
+        bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link, make=taken.make)
+        seen = Seen(archives=bundle.linked, layers={**taken.layers(), **delivered.layers})
+        report = _check(fresh, seen, options)
+        taken.learn(layer_reports(report))
         with os_errors(fresh):
             fsync_tree(fresh)
         written = _place(fresh, target, parent, bundle.document, options)
@@ -100,6 +104,12 @@ def _check(fresh: Path, seen: Seen, options: "BuildOptions") -> "BundleReport":
 
     trust = Trust(kind="insecure")
     return verify_bundle(fresh, trust, progress=options.talk.bytes, workers=max(1, options.jobs), seen=seen)
+
+
+def layer_reports(report: "BundleReport") -> dict[Digest, LayerReport]:
+    """What a full reading found in layers, by their digests."""
+    images = (image for archive in report.archives for image in archive.images)
+    return {layer.digest: layer for image in images for layer in image.layers if layer.content_size is not None}
 
 
 def _place(fresh: Path, target: Path, parent: Path, document: BundleIndex, options: "BuildOptions") -> bool:

@@ -58,7 +58,7 @@ class Delivered:
             return None
         try:
             os.link(self.target / plan.path, folder / plan.path, follow_symlinks=False)
-            if _stamp(folder / plan.path) == self.files.get(plan.path):
+            if stamp(folder / plan.path) == self.files.get(plan.path):
                 return WrittenArchive(size=plan.layout.size, sha256=Digest.parse(sha256))
             os.unlink(folder / plan.path)
         except OSError:
@@ -78,7 +78,7 @@ def read_delivered(store: Store, target: Path) -> Delivered:
             spec=str(plain["spec"]),
             files=dict(plain["files"]),
             archives={name: (str(layout), str(sha256)) for name, (layout, sha256) in plain["archives"].items()},
-            layers=dict(map(_report_from, plain["layers"])) if plain["reader"] == READER else {},
+            layers=dict(map(report_from, plain["layers"])) if plain["reader"] == READER else {},
         )
     except (OSError, FormatError, KeyError, TypeError, ValueError, AttributeError):
         return Delivered(target=target)
@@ -95,7 +95,7 @@ def write_delivered(
         "archives": {
             path: [str(layout_identity(layout)), str(sha256)] for path, (layout, sha256) in bundle.archives.items()
         },
-        "layers": [_report_to(layer) for layer in _layers(before, bundle, report)],
+        "layers": [report_to(layer) for layer in _layers(before, bundle, report)],
         "reader": READER,
     }
     path = _note_path(store, before.target)
@@ -111,12 +111,14 @@ def _layers(before: Delivered, bundle: WrittenBundle, report: "BundleReport") ->
     return (known[digest] for digest in sorted(framed) if digest in known)
 
 
-def _report_to(layer: LayerReport) -> list[Any]:
+def report_to(layer: LayerReport) -> list[Any]:
+    """What a full reading found in a layer, as JSON values."""
     frames = [list(frame) for frame in layer.frames or ()]
     return [str(layer.digest), layer.size, str(layer.diff_id), layer.media_type, layer.content_size, frames]
 
 
-def _report_from(plain: Any) -> tuple[Digest, LayerReport]:
+def report_from(plain: Any) -> tuple[Digest, LayerReport]:
+    """The inverse of `report_to`, with the layer's digest; raises FormatError, TypeError or ValueError."""
     digest, size, diff_id, media_type, content_size, frames = plain
     report = LayerReport(
         digest=Digest.parse(digest),
@@ -144,9 +146,10 @@ def _note_path(store: Store, target: Path) -> Path:
 
 def _stamps(folder: Path) -> dict[str, Stamp]:
     files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if not path.is_dir()}
-    return {name: _stamp(path) for name, path in files.items() if not is_signature(name)}
+    return {name: stamp(path) for name, path in files.items() if not is_signature(name)}
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp(path: Path) -> Stamp:
+    """What changes when somebody touches a file; raises OSError."""
     info = path.lstat()
     return [info.st_size, info.st_mtime_ns, info.st_ino, info.st_mode]

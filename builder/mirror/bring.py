@@ -50,7 +50,7 @@ class Bringer:
         ]
         if not missing:
             return ()
-        self._refuse_offline([source_of(each).name for each in missing])
+        self.refuse_offline([source_of(each).name for each in missing])
         self.say(f"fetching manifests and configurations of {len(missing)} images")
         with self.reach.opened(self.env) as registry:
 
@@ -69,7 +69,7 @@ class Bringer:
         ]
         if not missing:
             return ()
-        self._refuse_offline([str(layer.digest) for layer in missing])
+        self.refuse_offline([str(layer.digest) for layer in missing])
         places = repositories(self.images)
         for layer in missing:
             if layer.digest not in places:
@@ -92,7 +92,8 @@ class Bringer:
 
         return check
 
-    def _refuse_offline(self, names: Sequence[str]) -> None:
+    def refuse_offline(self, names: Sequence[str]) -> None:
+        """Raises MissingError that names what is missing when nothing may be asked."""
         if self.offline:
             rows = "".join(f"\n    {name}" for name in names[:20]) + ("\n    ..." if len(names) > 20 else "")
             raise MissingError(
