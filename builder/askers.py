@@ -64,6 +64,7 @@ def check_images(recipe: Recipe, receipts: Mapping[str, Receipt]) -> None:
         for names, archive in carried.items()
         if asked.keys().isdisjoint(names)
     ]
+    rows += _strangers(recipe, receipts, asked)
     if rows:
         raise RecipeError(
             "the images are not those that are asked for:\n  " + "\n  ".join(sorted(rows)),
@@ -82,3 +83,17 @@ def names_of(
         return (image.reference.name,)
     documents = receipts[f"image {name}"].facts["documents"]
     return node_names(image, documents, kept=keeps_index(image, documents, asked.keys()))
+
+
+def _strangers(recipe: Recipe, receipts: Mapping[str, Receipt], asked: Mapping[str, list[Asker]]) -> list[str]:
+    """Who asks for an image of a choice without being part of it: another choice would leave it without."""
+    rows = []
+    for archive in {name: None for choice in recipe.choices for name in choice.archives}:
+        owners = {
+            f"chart {chart}" for choice in recipe.choices if archive in choice.archives for chart in choice.charts
+        }
+        for name in recipe.archives[archive]:
+            for image in names_of(recipe, name, receipts, asked):
+                others = [asker for asker in asked.get(image, ()) if asker.name not in owners]
+                rows += [f"{image} is in {archive}, which is there for a choice; {who} asks for it" for who in others]
+    return rows

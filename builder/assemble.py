@@ -10,12 +10,13 @@ from pathlib import Path
 
 from builder.describe.receipts import BuildFacts
 from builder.mirror.stored import StoredLayer
+from builder.recipe.choices import RecipeChoice
 from builder.store import Store
 from bundles import index
 from bundles.datakey import data_key
 from bundles.digest import Digest
 from bundles.files import fsync_directory, os_errors, write_atomic
-from bundles.index import Archive, BundleIndex, Chart, File, Image, Runtime, Sha256
+from bundles.index import Archive, BundleIndex, Chart, Choice, File, Image, Runtime, Sha256
 from bundles.layers.model import FramedLayer, Part
 from bundles.platform import Platform
 from bundles.reference import Reference
@@ -62,6 +63,7 @@ class BundleSpec:
     archives: Mapping[str, tuple[BuiltImage, ...]]
     charts: tuple[Chart, ...]
     facts: BuildFacts
+    choices: tuple[RecipeChoice, ...] = ()
     expires: int | None = None
 
     @property
@@ -198,8 +200,22 @@ def describe(
         ],
         images=images,
         charts=list(spec.charts),
+        choices=_choices(spec, {plan.name: plan.path for plan, _ in archives}),
         files=list(files),
     )
+
+
+def _choices(spec: BundleSpec, paths: Mapping[str, str]) -> list[Choice] | None:
+    """Choices by names of the recipe -> by those of the bundle. Charts have their manifests' names."""
+    return [
+        Choice(
+            key=choice.key,
+            name=choice.name,
+            archives=[paths[name] for name in choice.archives],
+            charts=[f"rke2-{name}" for name in choice.charts],
+        )
+        for choice in spec.choices
+    ] or None
 
 
 def _write_archive(plan: ArchivePlan, folder: Path, store: Store, workers: int) -> WrittenArchive:

@@ -176,11 +176,7 @@ def bundle_spec(sources: Sources, platform: Platform, plan: Plan, receipts: Mapp
     """A plan and its receipts by step name -> all that decides the bundle's bytes."""
     recipe, lock = sources.recipe, sources.lock
     asked = askers(recipe, receipts)
-    images = {
-        name: _built_image(recipe, name, receipts, asked)
-        for names in recipe.archives.values()
-        for name in names
-    }
+    images = {name: _built_image(recipe, name, receipts, asked) for names in recipe.archives.values() for name in names}
     charts = (
         [
             Chart(
@@ -205,6 +201,7 @@ def bundle_spec(sources: Sources, platform: Platform, plan: Plan, receipts: Mapp
         runtime=images[recipe.runtime],
         archives={name: tuple(images[image] for image in names) for name, names in recipe.archives.items()},
         charts=tuple(charts),
+        choices=recipe.choices,
         facts=BuildFacts(
             recipe=recipe,
             lock=lock,

@@ -93,6 +93,7 @@ def spec_identity(spec: BundleSpec) -> Digest:
             for name, images in spec.archives.items()
         ],
         "charts": [[chart.name, chart.version, str(chart.sha256)] for chart in spec.charts],
+        "choices": [[one.key, one.name, list(one.archives), list(one.charts)] for one in spec.choices],
         "described": str(spec.facts.identity()),
     }
     return Digest.of(jsontext.encode_canonical(document))

@@ -1,5 +1,8 @@
 """Whether a bundle's index agrees with itself; pure. Signed nonsense is still nonsense."""
 
+import re
+from typing import Final
+
 from bundles import index
 from bundles.datakey import data_key
 from bundles.errors import FormatError
@@ -9,6 +12,7 @@ from bundles.reference import Reference
 from bundles.signing.names import is_signature
 
 _STDIN = "-"  # what sha256sum -c would read in place of a file of that name
+_SETTING: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _MAX_PATH = 240  # bytes: fits a ustar header, and a file name on every filesystem
 
 
@@ -19,6 +23,7 @@ def check_index(document: BundleIndex, *, where: object) -> None:
     _check_paths(document, where)
     _check_images(document, where)
     _check_runtime(document, where)
+    _check_choices(document, where)
 
 
 def _check_paths(document: BundleIndex, where: object) -> None:
@@ -47,6 +52,21 @@ def _check_images(document: BundleIndex, where: object) -> None:
     if sorted(listed) != sorted(held) or len(set(listed)) != len(listed):
         odd = sorted({f"{name} in {path}" for path, name in set(listed) ^ set(held)})
         raise FormatError("images and archives of the index disagree", where=where, got=", ".join(odd[:5]))
+
+
+def _check_choices(document: BundleIndex, where: object) -> None:
+    archives, charts = {archive.path for archive in document.archives}, {chart.name for chart in document.charts}
+    runtime = next((image.archive for image in document.images if image.reference == document.runtime.reference), "")
+    seen = set()
+    for choice in document.choices or ():
+        name = f"{choice.key}: {choice.name}"
+        if not _SETTING.fullmatch(choice.key) or not _SETTING.fullmatch(choice.name) or (name in seen):
+            raise FormatError("no choice, or one that stands there twice", where=where, got=ascii(name[:200]))
+        seen.add(name)
+        if odd := sorted(set(choice.archives) - archives | set(choice.charts) - charts):
+            raise FormatError(f"{name}: what it names is not in the bundle", where=where, got=", ".join(odd[:5]))
+        if runtime in choice.archives:
+            raise FormatError(f"{name}: every node needs the runtime image", where=where, got=runtime)
 
 
 def _check_runtime(document: BundleIndex, where: object) -> None:

@@ -70,6 +70,18 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Digest
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node may choose with the setting `key` (`cni`, ...): `archives` by path, `charts` by name.
+
+    Nothing of them is needed where another one is chosen.
+    """
+
+    key: str
+    name: str
+    archives: list[str]
+    charts: list[str]
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """Any other listed file; `path` is relative to the bundle, with `/`."""
 
@@ -94,6 +106,7 @@ class BundleIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     images: list[Image]
     charts: list[Chart]
     files: list[File]
+    choices: list[Choice] | None = None
     expires: int | None = None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bundles import index
+from bundles import choices, index
 from bundles.digest import Digest
 from bundles.errors import printable
 from bundles.index import BundleIndex
@@ -49,6 +49,10 @@ def _bundle(document: BundleIndex) -> dict[str, Any]:
         "images": [_listed_image(image) for image in document.images],
         "charts": [
             {"name": chart.name, "version": chart.version, "sha256": chart.sha256.hex} for chart in document.charts
+        ],
+        "choices": [
+            {"key": choice.key, "name": choice.name, "archives": list(choice.archives), "charts": list(choice.charts)}
+            for choice in choices.offered(document)
         ],
         "files": [{"path": file.path, "size": file.size, "sha256": file.sha256.hex} for file in document.files],
     }
@@ -127,5 +131,8 @@ def _bundle_lines(seen: dict[str, Any]) -> Iterable[str]:
                 yield f"    {image['reference']}  {image['digest']}  ({image['why']})"
     for chart in seen["charts"]:
         yield f"  chart       {chart['name']} {chart['version']}"
+    for choice in seen["choices"]:
+        parts = [path.removeprefix("images/") for path in choice["archives"]] + choice["charts"]
+        yield f"  choice      {choice['key']}: {choice['name']}  ({', '.join(parts)})"
     for file in seen["files"]:
         yield f"  file        {file['path']}  {human_bytes(file['size'])}"

@@ -201,6 +201,7 @@ def extract(
     never from others: it has to be the admitted bundle's, digest for digest, or --insecure-no-signature.
     """
     from runtime.choice import configured_image
+    from runtime.daemon.actions.images import offered_words
     from runtime.extract import ExtractRequest
     from runtime.extract import extract as run_extract
     from runtime.pullingconf import network
@@ -219,6 +220,8 @@ def extract(
         network=asked,
     )
     report = run_extract(request, layout, platform=_platform(), say=_say, shims=shim_dir)
+    for line in offered_words(layout):
+        _say(f"to choose here: {line}")
     for name in report.manifests:
         _say(f"wrote server/manifests/{name}")
     for name in report.cleaned.removed:

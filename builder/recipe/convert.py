@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from builder.recipe import mirrorkind, urlkind
+from builder.recipe.choices import make_choices
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import (
     CHARTS,
@@ -58,6 +59,7 @@ def make_recipe(folder: Path, bundle: Values, components: Values, images: Values
         level=bundle.get("level", DEFAULT_LEVEL),
         helm=bundle.get("helm"),
         asks={who: tuple(names) for who, names in bundle.get("asks", {}).items()},
+        choices=make_choices(bundle),
     )
     made = {name: make_image(name, values, skeleton) for name, values in images.items()}
     return dataclasses.replace(skeleton, images=made)

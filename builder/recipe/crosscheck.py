@@ -7,7 +7,7 @@ one mistake is told once.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.recipe import convert, mirrorkind, urlkind
+from builder.recipe import choices, convert, mirrorkind, urlkind
 from builder.recipe.document import Document, near
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import CHARTS
@@ -41,6 +41,7 @@ class _Checks:
             if values is not None:
                 self.layers(name, values)
         self.asking()
+        self.choosing()
         self.unused_components()
 
     def component(self, name: str, values: Values) -> None:
@@ -193,6 +194,12 @@ class _Checks:
         helm = self.top.get("helm")
         if helm and self.components.values is not None and "helm" not in self.outputs.get(helm, []):
             self.bundle.problem(("helm",), f"no component {helm} that makes a file helm", near(helm, self.outputs))
+
+    def choosing(self) -> None:
+        archives: Values = self.top.get("archives") or {}
+        runtime = [name for name, members in archives.items() if self.runtime in (members or ())]
+        charts = list(self.top.get("charts") or self.charts.values or {})
+        choices.check(self.top, runtime, charts, self.bundle.problem)
 
     def unused_components(self) -> None:
         images = [image for _, image in _entries(self.images)]

@@ -6,7 +6,7 @@ the conversion to values.
 
 from collections.abc import Mapping
 
-from builder.recipe import mirrorkind, urlkind, words
+from builder.recipe import choices, mirrorkind, urlkind, words
 from builder.recipe.kinds import (
     Anything,
     Choice,
@@ -154,6 +154,7 @@ BUNDLE_RECORD = Record(
             kind=Table(key=NAME, value=Items(of=NAME, least=1)),
             doc="Who beside the charts asks for images: static pods, the container runtime, controllers.",
         ),
+        choices.KEY: choices.FIELD,
         "budget": Field(kind=SIZE, doc="The build fails when the archives are larger in all, and says what grew."),
         "expires": Field(kind=DAYS, doc="How long after its lock's epoch the bundle may be admitted."),
         "level": Field(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from builder.recipe.choices import RecipeChoice
 from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, UrlComponent, Witness
 from builder.recipe.taken import MirrorImage
 from bundles.platform import Platform
@@ -219,6 +220,7 @@ class Recipe:
     level: int = DEFAULT_LEVEL
     helm: str | None = None
     asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: tuple[RecipeChoice, ...] = ()
     base: Path | None = None
 
     @property

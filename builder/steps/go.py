@@ -20,7 +20,7 @@ from builder.recipe.model import Fips, GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.sources.go import read_wrapper
 from builder.sources.goclient import go_program
-from builder.sources.gomod import files_digest
+from builder.sources.gomod import files_digest, is_import_path
 from builder.steps.context import Job, StepContext, clean_environment
 from builder.steps.place import OnMachine, Place, place_for
 from builder.steps.folders import copy_locked
@@ -178,6 +178,8 @@ def _tags(component: GoComponent) -> tuple[str, ...]:
 
 def _package(component: GoComponent, name: str) -> str:
     path = component.packages[name]
+    if component.module is None and is_import_path(path):
+        return path
     root = component.module or "."
     return f"{root}/{path}" if path else root
 

@@ -28,6 +28,13 @@ from runtime import options
     help="Further machines that join as agents.",
 )
 @click.option("--one-copy", is_flag=True, help="They get no bundle: they fetch the first one's.")
+@click.option(
+    "--choose",
+    "choices",
+    multiple=True,
+    metavar="KEY=NAME",
+    help="cni=NAME or ingress-controller=NAME, where it is not the bundle's first; more than once.",
+)
 @options.trust_flags
 @click.option(
     "--work", type=options.PATH, metavar="DIR", help="Disk for the machine, removed at the end. [default: /var/tmp]"
@@ -43,6 +50,7 @@ def prove(
     servers: int,
     agents: int,
     one_copy: bool,
+    choices: tuple[str, ...],
     key: Path | None,
     policy: Path | None,
     insecure: bool,
@@ -68,6 +76,7 @@ def prove(
     from runtime.host import platform
     from runtime.prove import proof
     from runtime.prove import report as documents
+    from runtime.prove.choosing import read_choices
 
     trusted = trust.require(key=key, policy=policy, insecure=insecure)
     if not report.absolute().parent.is_dir():
@@ -86,6 +95,7 @@ def prove(
             servers=servers,
             agents=agents,
             one_copy=one_copy,
+            choices=read_choices(choices),
             environment=os.environ,
             clock=time.monotonic,
             progress=make_progress(progress, sys.stderr, time.monotonic),  # type: ignore[arg-type] # click checked it

@@ -23,8 +23,6 @@ SKIP: Final = ".skip"
 INJECT: Final = "rke2.cattle.io/inject-cluster-config"
 HELM_GROUP: Final = "helm.cattle.io"
 _TRUE: Final = ("1", "t", "T", "true", "TRUE", "True")  # Go's strconv.ParseBool
-# RKE2's class when neither the configuration nor the cluster names one.
-_INGRESS_CLASS: Final = "traefik"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -92,8 +90,8 @@ def objects_in(text: bytes, where: object) -> tuple[ObjectKey, ...]:
     return tuple(found)
 
 
-def chart_values(config: NodeConfig) -> dict[str, str]:
-    """What bundled charts are told of the cluster, all as text."""
+def chart_values(config: NodeConfig, ingress_class: str) -> dict[str, str]:
+    """What bundled charts are told of the cluster, all as text; `ingress_class`: of Ingresses that name none."""
     clusters = {f"v{network.version}": str(network) for network in config.cluster_cidrs}
     return {
         "global.cattle.systemDefaultRegistry": config.registry,
@@ -105,7 +103,7 @@ def chart_values(config: NodeConfig) -> dict[str, str]:
         "global.prime.enabled": "false",
         "global.rke2DataDir": str(config.paths.data),
         "global.serviceCIDR": joined(config.service_cidrs),
-        "global.systemDefaultIngressClass": _INGRESS_CLASS,
+        "global.systemDefaultIngressClass": ingress_class,
         "global.systemDefaultRegistry": config.registry,
     }
 

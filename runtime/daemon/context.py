@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bundles.errors import SealiftError
 from bundles.platform import Platform
+from runtime.choices import Chosen
 from runtime.configs.etcd import Membership
 from runtime.daemon.api import Identity
 from runtime.daemon.archives import Sorting
@@ -34,6 +35,7 @@ class Found:
     images: Images | None = None
     membership: Membership | None = None
     left: bool = False  # this server has etcd's data, and its cluster knows it no more
+    chosen: Chosen = field(default_factory=Chosen)
     problems: dict[str, str] = field(default_factory=dict)
 
 

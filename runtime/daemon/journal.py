@@ -50,6 +50,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[StageRecord]
     problems: dict[str, str]
     stop: str = ""
+    choices: dict[str, str] = {}
 
 
 def journal_path(layout: NodeLayout) -> Path:

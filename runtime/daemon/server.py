@@ -94,7 +94,8 @@ class _Scribe:
         stages = stage_records(self.table, state, self.node.began)
         stop = state.stop.reason if state.stop else ""
         problems = dict(self.node.found.problems)
-        journal = msgspec.structs.replace(self.journal, stages=stages, stop=stop, problems=problems)
+        choices = self.node.found.chosen.settings()
+        journal = msgspec.structs.replace(self.journal, stages=stages, stop=stop, problems=problems, choices=choices)
         if journal != self.journal:
             self.journal = journal
             with contextlib.suppress(SealiftError):  # a full disk must not end a node whose pods run

@@ -74,6 +74,7 @@ def as_document(status: Status, health: Health | None = None) -> dict[str, Any]:
         "bundle": status.bundle,
         "stages": [],
         "problems": {},
+        "choices": {},
         **(tell.document(health) if health else {}),
     }
     if journal is None:
@@ -99,6 +100,7 @@ def as_document(status: Status, health: Health | None = None) -> dict[str, Any]:
         "stop": journal.stop,
         "stages": stages,
         "problems": journal.problems,
+        "choices": journal.choices,
     }
 
 
@@ -112,6 +114,8 @@ def as_tree(status: Status, health: Health | None = None) -> list[str]:
     if journal.bundle != status.bundle:
         lines.append(f"warning: the daemon was started from {journal.bundle or 'no bundle'}: restart it")
     lines.append(f"{journal.role} {journal.node}" + (": ready" if status.ready else ""))
+    if journal.choices:
+        lines.append("; ".join(f"{key}: {chosen}" for key, chosen in journal.choices.items()))
     if journal.stop:
         lines.append(f"stop: {journal.stop.splitlines()[0]}")
     lines += [f"not imported: {name}: {why}" for name, why in sorted(journal.problems.items())]

@@ -94,6 +94,8 @@ class NodeConfig:
         private_registry: the file of registries that `private-registry` names; None: RKE2's own, if it is there.
         default_endpoints: False with `disable-default-registry-endpoint`: mirrored registries are not asked themselves.
         disabled: names of charts and manifests that are not to run.
+        cni: the pod network, `none` for one of the site's own; empty: the bundle's default.
+        ingress: who serves Ingresses, the class of those that name none first; `none` alone; empty: the default.
         kube_proxy: False with `disable-kube-proxy`.
         requests: `COMPONENT-cpu` and `COMPONENT-memory` of the static pods, where they differ from the defaults.
         limits: the same for limits.
@@ -127,6 +129,8 @@ class NodeConfig:
     private_registry: Path | None = None
     default_endpoints: bool = True
     disabled: frozenset[str] = frozenset()
+    cni: str = ""
+    ingress: tuple[str, ...] = ()
     kube_proxy: bool = True
     requests: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, str] = field(default_factory=dict)

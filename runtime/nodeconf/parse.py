@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from bundles.choices import CNI, INGRESS, NAMES, NONE
 from bundles.errors import FormatError, Problem, ProblemsError
 from bundles.reference import Reference
 from runtime.etcd.schedule import parse_schedule
@@ -178,6 +179,8 @@ def _config(reader: _Reader, role: Role, paths: NodePaths, machine: Machine) -> 
         private_registry=_path(reader, "private-registry"),
         default_endpoints=not reader.flag("disable-default-registry-endpoint"),
         disabled=frozenset(reader.texts("disable")),
+        cni=_cni(reader),
+        ingress=_ingress(reader),
         kube_proxy=not reader.flag("disable-kube-proxy"),
         requests=_quantities(reader, "control-plane-resource-requests"),
         limits=_quantities(reader, "control-plane-resource-limits"),
@@ -187,6 +190,31 @@ def _config(reader: _Reader, role: Role, paths: NodePaths, machine: Machine) -> 
         snapshots=_snapshots(reader),
         debug=reader.flag("debug"),
     )
+
+
+def _cni(reader: _Reader) -> str:
+    """One name; RKE2 takes `multus` before it too, which is another chart that no bundle has."""
+    names = reader.texts(CNI)
+    if len(names) > 1:
+        reader.problem(CNI, f"takes one pod network, not {', '.join(names)}")
+    _known(reader, CNI, names)
+    return names[0] if names else ""
+
+
+def _ingress(reader: _Reader) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(reader.texts(INGRESS)))
+    if NONE in names and len(names) > 1:
+        reader.problem(INGRESS, "`none` stands alone")
+    _known(reader, INGRESS, names)
+    return names
+
+
+def _known(reader: _Reader, key: str, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in (NONE, *NAMES[key]):
+            near = difflib.get_close_matches(name, NAMES[key], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join((NONE, *NAMES[key]))}"
+            reader.problem(key, f"{name!r} is not known", hint)
 
 
 def _node_name(reader: _Reader, machine: Machine) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from bundles.digest import Digest
 from bundles.errors import SealiftError
 from bundles.index import BundleIndex
+from runtime.choices import Chosen
 from runtime.daemon.journal import read_journal
 from runtime.prove.across import ACROSS, node_loss
 from runtime.prove.agents import Joining, join, trouble_of
@@ -18,6 +19,7 @@ from runtime.prove.boot import Booting, now, start_server, write_config
 from runtime.prove.checks import CHECKS, Scene, run_checks
 from runtime.prove.findings import Findings, Phase, ready_seconds
 from runtime.prove.images import NODE, SANDBOXES, listed, missing_now, normal, usage
+from runtime.prove.ingress import ingress_checks
 from runtime.prove.isolation import Watch, control, pod_control
 from runtime.prove.namespaces import Switch, start_switch
 from runtime.prove.places import Place, Plugged, node_name, plugged_in
@@ -38,6 +40,8 @@ class Attempt:
         patience: seconds until everything must be ready.
         clock: seconds that never go back.
         say: takes one line of talk at a time.
+        chosen: what runs of the bundle.
+        choices: settings of each server that choose it.
     """
 
     index: BundleIndex
@@ -46,6 +50,8 @@ class Attempt:
     patience: float
     clock: Callable[[], float]
     say: Callable[[str], None]
+    chosen: Chosen
+    choices: Mapping[str, str]
 
     @property
     def home(self) -> Path:
@@ -115,7 +121,7 @@ async def _start(
     given: Attempt, machines: Sequence[Plugged], switch: Switch, findings: Findings
 ) -> tuple[Booting, tuple[Joining, ...]]:
     first, *others = machines
-    write_config(given.home, {"node-name": NODE_NAME, "node-ip": first.place.port.address})
+    write_config(given.home, {"node-name": NODE_NAME, "node-ip": first.place.port.address, **given.choices})
     since, server = now(), await start_server(first.machine)
     further = await join(others, first.place) if others else ()
     booting = Booting(
@@ -128,6 +134,7 @@ async def _start(
         say=given.say,
         observed=findings.observed,
         nodes=tuple(place.name for place in given.places),
+        chosen=given.chosen,
         lost=trouble_of(further),
     )
     return booting, further
@@ -144,7 +151,12 @@ def _as_result(one: Joining) -> NodeResult:
 async def _check(booting: Booting, findings: Findings, machines: Sequence[Plugged]) -> None:
     booting.say(f"ready: {len(booting.observed.cluster.nodes)} nodes, {len(booting.observed.cluster.pods)} pods")
     servers = _servers(machines)
-    checks = [*CHECKS, *(ACROSS if len(machines) > 1 else ()), *([quorum(servers)] if len(servers) > 1 else ())]
+    checks = [
+        *CHECKS,
+        *ingress_checks(booting.chosen),
+        *(ACROSS if len(machines) > 1 else ()),
+        *([quorum(servers)] if len(servers) > 1 else ()),
+    ]
     findings.checks = await run_checks(_scene(booting), booting.clock, booting.say, checks)
     async with booting.api():
         await booting.look()
@@ -183,7 +195,7 @@ async def _settle(booting: Booting, findings: Findings) -> None:
     seen, index = booting.observed.seen, booting.index
     seen.ask(index.runtime.reference, NODE)
     held = await _held(booting)
-    findings.used = usage(index, seen, held)
+    findings.used = usage(index, seen, held, without=booting.chosen.archives)
     for line in findings.used.strange:
         booting.say(f"FAILED: images: {line}")
     well = not findings.used.strange and not missing_now(index, seen)

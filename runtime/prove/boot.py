@@ -15,6 +15,7 @@ from bundles.errors import SealiftError
 from bundles.files import os_errors
 from bundles.index import BundleIndex
 from runtime import yamlread
+from runtime.choices import Chosen
 from runtime.daemon.journal import read_journal
 from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
 from runtime.process import Child
@@ -62,6 +63,7 @@ class Booting:
         clock: seconds that never go back.
         say: takes one line of talk at a time.
         nodes: names of the Nodes that must be there.
+        chosen: what runs of the bundle.
         lost: why another machine of the proof cannot go on; empty while it can.
     """
 
@@ -74,6 +76,7 @@ class Booting:
     say: Callable[[str], None]
     observed: Observed = field(default_factory=Observed)
     nodes: tuple[str, ...] = ()
+    chosen: Chosen = field(default_factory=Chosen)
     lost: Callable[[], str] = lambda: ""
 
     @property
@@ -109,9 +112,10 @@ class Booting:
 
     async def look(self) -> tuple[str, ...]:
         """One look at the cluster -> what is still awaited."""
-        charts = chart_names(self.layout.version(self.index.runtime.key).charts)
-        if charts is None:
+        found = chart_names(self.layout.version(self.index.runtime.key).charts)
+        if found is None:
             return ("the runtime image's content",)
+        charts = [name for name in found if name not in self.chosen.charts]
         self.observed.take(await look(SocketApi(self.machine.outside(API_SOCKET))))
         return awaited(self.observed.cluster, since=self.since, charts=charts, nodes=self.nodes)
 

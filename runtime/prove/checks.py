@@ -26,8 +26,11 @@ class Hands(Protocol):
     def forwarding(self, *arguments: str) -> AbstractAsyncContextManager[None]:
         """kubectl that runs for the block, and is ended after it."""
 
-    async def fetch(self, url: str, *, neighbour: bool) -> str:
-        """A page, fetched on the node or, as another machine would, from the switch. Raises SealiftError."""
+    async def fetch(self, url: str, *, neighbour: bool, host: str = "") -> str:
+        """A page, fetched on the node or, as another machine would, from the switch. Raises SealiftError.
+
+        `host`: what the request says instead of the URL's own; then whatever certificate comes is taken.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,21 +61,21 @@ async def _probe_runs(scene: Scene) -> None:
 
 async def _dns(scene: Scene) -> None:
     url = f"http://{NAME}.{NAMESPACE}.svc.cluster.local"
-    _page_of(await _inside(scene, f"--server={url}", "get", "--raw", PAGE), await _pods(scene))
+    page_of(await _inside(scene, f"--server={url}", "get", "--raw", PAGE), await pods(scene))
 
 
 async def _cluster_ip(scene: Scene) -> None:
     service = await _service(scene)
     url = f"http://{service['spec']['clusterIP']}"
-    _page_of(await _inside(scene, f"--server={url}", "get", "--raw", PAGE), await _pods(scene))
-    _page_of(await scene.hands.fetch(url + PAGE, neighbour=False), await _pods(scene))
+    page_of(await _inside(scene, f"--server={url}", "get", "--raw", PAGE), await pods(scene))
+    page_of(await scene.hands.fetch(url + PAGE, neighbour=False), await pods(scene))
 
 
 async def _node_port(scene: Scene) -> None:
     service = await _service(scene)
     url = f"http://{scene.address}:{service['spec']['ports'][0]['nodePort']}{PAGE}"
     for neighbour in (False, True):
-        _page_of(await scene.hands.fetch(url, neighbour=neighbour), await _pods(scene))
+        page_of(await scene.hands.fetch(url, neighbour=neighbour), await pods(scene))
 
 
 async def _logs(scene: Scene) -> None:
@@ -86,7 +89,7 @@ async def _exec(scene: Scene) -> None:
 async def _port_forward(scene: Scene) -> None:
     async with scene.hands.forwarding("-n", NAMESPACE, "port-forward", _TARGET, f"{_FORWARDED}:{PORT}"):
         url = f"http://127.0.0.1:{_FORWARDED}{PAGE}"
-        _page_of(await _answer(scene.hands, url), await _pods(scene))
+        page_of(await _answer(scene.hands, url), await pods(scene))
 
 
 async def _top(scene: Scene) -> None:
@@ -95,14 +98,14 @@ async def _top(scene: Scene) -> None:
 
 
 async def _rollout(scene: Scene) -> None:
-    before = await _pods(scene)
+    before = await pods(scene)
     await scene.hands.kubectl("-n", NAMESPACE, "patch", _TARGET, "-p", probe.change("-".join(sorted(before))))
     await scene.hands.kubectl("-n", NAMESPACE, "rollout", "status", _TARGET, "--timeout=60s")
     # Pods that end still answer for a moment; only new ones are left soon.
     for _ in range(100):
-        after = await _pods(scene)
+        after = await pods(scene)
         if after and not after & before:
-            _page_of(await _inside(scene, f"--server=http://127.0.0.1:{PORT}", "get", "--raw", PAGE), after)
+            page_of(await _inside(scene, f"--server=http://127.0.0.1:{PORT}", "get", "--raw", PAGE), after)
             return
         await asyncio.sleep(0.2)
     raise SealiftError("old pods stay after a rollout", got=", ".join(sorted(after & before)))
@@ -173,13 +176,13 @@ async def _service(scene: Scene) -> dict[str, Any]:
     return found
 
 
-async def _pods(scene: Scene) -> frozenset[str]:
+async def pods(scene: Scene) -> frozenset[str]:
     """Names of the probe's pods."""
     text = await scene.hands.kubectl("-n", NAMESPACE, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}")
     return frozenset(text.split())
 
 
-def _page_of(page: str, pods: frozenset[str]) -> None:
+def page_of(page: str, pods: frozenset[str]) -> None:
     """The probe's page is the name of the pod that served it."""
     if page.strip() not in pods:
         raise SealiftError("somebody else answered", got=repr(page[:200]), want=" or ".join(sorted(pods)))

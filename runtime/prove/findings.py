@@ -10,6 +10,7 @@ import msgspec
 
 from bundles.errors import ProblemsError, SealiftError
 from bundles.index import BundleIndex
+from runtime.choices import Chosen
 from runtime.daemon.chosen import choose_images
 from runtime.daemon.journal import Journal
 from runtime.nodeconf.parse import Machine, parse
@@ -70,6 +71,7 @@ class Findings:
     control: bool = False
     checks: tuple[CheckResult, ...] = ()
     server_loss: ServerLoss | None = None
+    chosen: Chosen = field(default_factory=Chosen)
     namespaces: frozenset[str] = frozenset()
 
     def failed(self, phase: Phase, words: str) -> None:
@@ -111,6 +113,7 @@ def make_report(bundle: Path, offer: Offer | None, findings: Findings, left: tup
             StageResult(name=stage.name, seconds=_reached(journal, stage.name))
             for stage in (journal.stages if journal else ())
         ),
+        choices=findings.chosen.settings() if offer else {},
         server_loss=findings.server_loss or msgspec.UNSET,
         failure=findings.failure or msgspec.UNSET,
     )

@@ -1,6 +1,7 @@
 """How a proof reaches into its machine: the bundle's own kubectl and ctr, a page from here or from next door."""
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,16 @@ PATHS: Final = NodePaths(DEFAULT_DATA_DIR)
 BIN: Final = DEFAULT_DATA_DIR / "bin"
 API_SOCKET: Final = Path("/run/sealift-api.sock")
 _TIMEOUT: Final = 90.0  # seconds; longer than any timeout that checks give to kubectl
+_FETCH: Final = """
+import ssl, sys, urllib.request as web
+url, host = sys.argv[1:]
+opener = web.build_opener(web.ProxyHandler({}), web.HTTPSHandler(context=ssl._create_unverified_context()))
+try:
+    page = opener.open(web.Request(url, headers={"Host": host}), timeout=10).read(65536)
+except OSError as error:
+    sys.exit(f"{url} as {host}: {error}")
+print(page.decode("utf-8", "replace"), end="")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +54,22 @@ class MachineHands:
         """Starts kubectl; what it says stands in `NAME.log` of the machine's folder."""
         return await self.machine.start([*_kubectl(), *arguments], log=self.machine.home / f"{name}.log")
 
-    async def fetch(self, url: str, *, neighbour: bool) -> str:
+    async def fetch(self, url: str, *, neighbour: bool, host: str = "") -> str:
         """See Hands."""
+        if host:
+            return await self._fetch_as(url, host, neighbour=neighbour)
         parts = urlsplit(url)
         command = [str(BIN / "kubectl"), f"--server=http://{parts.netloc}", "--request-timeout=10s"]
         where = self.switch if neighbour else None
         output = await self.machine.call([*command, "get", "--raw", parts.path], timeout=30.0, network_of=where)
+        return output.text
+
+    async def _fetch_as(self, url: str, host: str, *, neighbour: bool) -> str:
+        """kubectl cannot say another name than it connects to."""
+        where = self.switch if neighbour else None
+        output = await self.machine.call(
+            [sys.executable, "-I", "-S", "-c", _FETCH, url, host], timeout=30.0, network_of=where
+        )
         return output.text
 
     async def ctr(self, *arguments: str) -> str:

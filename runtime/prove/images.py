@@ -1,6 +1,6 @@
 """Which images of the bundle a boot used, who used them, and what was asked for and is not there. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,8 +43,11 @@ class Usage:
     strange: tuple[str, ...]
 
 
-def usage(index: BundleIndex, seen: Seen, held: Mapping[str, Digest]) -> Usage:
-    """The bundle, who asked, and what containerd holds (reference -> digest) -> who used what."""
+def usage(index: BundleIndex, seen: Seen, held: Mapping[str, Digest], without: Container[str] = ()) -> Usage:
+    """The bundle, who asked, and what containerd holds (reference -> digest) -> who used what.
+
+    `without`: archives, by path, whose images nobody needs: other choices than were made.
+    """
     promised = {normal(image.reference): image for image in index.images}
     used, missing, strange = [], [], []
     for reference, users in sorted(seen.users.items()):
@@ -57,7 +60,8 @@ def usage(index: BundleIndex, seen: Seen, held: Mapping[str, Digest]) -> Usage:
         if digest not in _digests(image):
             strange.append(f"{reference} is {digest}, not {image.digest}")
         used.append(ImageResult(reference=reference, digest=digest, used_by=names))
-    unused = tuple(sorted(promised.keys() - seen.users.keys()))
+    needed = {name for name, image in promised.items() if image.archive not in without}
+    unused = tuple(sorted(needed - seen.users.keys()))
     return Usage(used=tuple(used), unused=unused, missing=tuple(missing), strange=tuple(strange))
 
 

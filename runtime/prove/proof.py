@@ -20,6 +20,7 @@ from runtime.process import call
 from runtime.prove.attempt import NODE_NAME, Attempt, boot_once
 from runtime.prove.boot import host_layout
 from runtime.prove.cgroups import Group, Hierarchy, hierarchies
+from runtime.prove.choosing import chosen_by, told
 from runtime.prove.findings import Findings, Phase, make_report
 from runtime.prove.footprint import Footprint, differences, look, still_there
 from runtime.prove.ledger import Ledger, open_ledger
@@ -50,6 +51,7 @@ class Proving:
         servers: how many machines are servers; at least the first.
         agents: how many further ones join as agents.
         one_copy: they get no bundle: they fetch the first one's.
+        choices: settings of the servers (`cni`, `ingress-controller`) where it is not the bundle's default.
         environment: of this process.
         clock: seconds that never go back.
         progress: told of bytes checked.
@@ -66,6 +68,7 @@ class Proving:
     servers: int
     agents: int
     one_copy: bool
+    choices: Mapping[str, str]
     environment: Mapping[str, str]
     clock: Callable[[], float]
     progress: Progress
@@ -129,6 +132,9 @@ def _boot_and_leave(given: Proving, offer: Offer, env: Mapping[str, str], findin
 
 
 def _try(given: Proving, offer: Offer, places: tuple[Place, ...], env: Mapping[str, str], findings: Findings) -> None:
+    findings.chosen = chosen_by(given.choices, offer.index)
+    for line in told(findings.chosen):
+        given.say(line)
     findings.phase = Phase.STAGE
     for place in places:
         _stage(given, place.home, empty=given.one_copy and place.number > 1)
@@ -140,6 +146,8 @@ def _try(given: Proving, offer: Offer, places: tuple[Place, ...], env: Mapping[s
         patience=given.patience,
         clock=given.clock,
         say=given.say,
+        chosen=findings.chosen,
+        choices=given.choices,
     )
     try:
         asyncio.run(boot_once(attempt, findings))

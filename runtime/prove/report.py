@@ -108,6 +108,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A whole proof. `ready`: every chart installed, every workload Ready. `faults` says what is not as it must be.
 
+    `choices`: the pod network, and who served Ingresses (`none`: nobody); images of others are not among the `unused`.
+
     `server_loss` is left out when no server was lost on purpose, `failure` when the proof came to its end.
     """
 
@@ -122,6 +124,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     outside: OutsideResult
     checks: tuple[CheckResult, ...]
     stages: tuple[StageResult, ...]
+    choices: dict[str, str] = {}
     server_loss: ServerLoss | msgspec.UnsetType = msgspec.UNSET
     failure: Failure | msgspec.UnsetType = msgspec.UNSET
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
+from bundles.choices import NONE
 from bundles.errors import SealiftError
 from runtime.daemon.api import Answer, ask
 from runtime.daemon.context import Node
@@ -51,6 +52,8 @@ async def wait_ready(node: Node, control: Control) -> str:
         if answer.status != HTTPStatus.OK:
             return False
         words = readiness(answer.document(), since=node.began)
+        if words and node.found.chosen.cni == NONE:
+            words += "; cni: none: it waits for a pod network of the site's own"
         if words:
             control.told(words)
         return not words

@@ -10,6 +10,7 @@ from bundles.datakey import data_key
 from bundles.errors import MissingError, SealiftError
 from runtime import admitted, process
 from runtime.choice import choose
+from runtime.choices import decide
 from runtime.configs.write import write_agent_files, write_server_files
 from runtime.daemon.actions.images import admitted_index
 from runtime.daemon.chosen import choose_images
@@ -83,8 +84,11 @@ async def write_files(node: Node, control: Control) -> str:
 
 
 def _write_files(node: Node) -> str:
-    images = choose_images(node.config, admitted_index(node.layout))
+    index = admitted_index(node.layout)
+    images = choose_images(node.config, index)
     node.found.images = images
+    if node.config.role == "server":
+        node.found.chosen = decide(node.config, index)
     if node.config.role == "agent":  # its certificates came with the stage `join`
         for warning in write_agent_files(node.config, host=node.host.containerd):
             node.say(f"warning: {warning}")

@@ -109,7 +109,7 @@ async def _told(node: Node, memory: _Memory, path: str) -> AsyncIterator[None]:
 
 async def _apply(node: Node, memory: _Memory, path: str) -> _Applied | None:
     """Brings what a file holds into the cluster; None while it has to wait for helm-controller."""
-    disabled = is_disabled(path, node.config.disabled)
+    disabled = is_disabled(path, node.config.disabled | node.found.chosen.charts)
     text = b"" if disabled else await asyncio.to_thread(_effective, node, path)
     objects = frozenset(objects_in(text, path))
     if not memory.helm and any(key.group == HELM_GROUP for key in objects):
@@ -177,7 +177,7 @@ def _effective(node: Node, path: str) -> bytes:
     """What goes to the cluster."""
     by_default = node.environment.get(_BY_DEFAULT, "") in ("1", "t", "T", "true", "TRUE", "True")
     text = read_manifest(node.layout.manifests / path)
-    return injected(text, chart_values(node.config), path, by_default=by_default)
+    return injected(text, chart_values(node.config, node.found.chosen.ingress_class), path, by_default=by_default)
 
 
 def read_manifest(path: Path) -> bytes:

@@ -1,13 +1,14 @@
 """The stages `archives` and `images`: which archives are right, and what containerd has of them afterwards."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 from typing import Final
 
-from bundles import index
+from bundles import choices, index
 from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
 from bundles.files import os_errors
@@ -55,6 +56,14 @@ def admitted_index(layout: NodeLayout) -> BundleIndex | None:
             "not the index that was admitted", where=path, got=Digest.of(data), want=record.index, hint=hint
         )
     return index.decode(data, where=path)
+
+
+def offered_words(layout: NodeLayout) -> list[str]:
+    """What the admitted bundle lets a node choose, in words; nothing while none is admitted, or it cannot be read."""
+    with contextlib.suppress(SealiftError):
+        if (found := admitted_index(layout)) is not None:
+            return choices.words(choices.offered(found))
+    return []
 
 
 async def check_archives(node: Node, control: Control) -> str:

@@ -92,26 +92,26 @@ def test_disable_names_a_file_or_a_folder() -> None:
 
 
 def test_values_go_into_charts_that_want_them_and_what_else_is_set_stays(config: NodeConfig) -> None:
-    changed = yaml.safe_load(injected(CHART, chart_values(config), ""))
-    assert changed["spec"]["set"] == {"mine": "kept", **chart_values(config)}
+    changed = yaml.safe_load(injected(CHART, chart_values(config, "traefik"), ""))
+    assert changed["spec"]["set"] == {"mine": "kept", **chart_values(config, "traefik")}
     assert changed["spec"]["set"]["global.clusterDomain"] == "cluster.local"
     assert changed["spec"]["set"]["global.clusterDNS"] == "10.43.0.10"
     assert changed["spec"]["set"]["global.clusterCIDRv6"] == ""
     assert changed["spec"]["chartContent"] == "SDRzSUFBQUFBQUFBQQ==" and changed["spec"]["bootstrap"] is True
-    again = injected(injected(CHART, chart_values(config), ""), chart_values(config), "")
+    again = injected(injected(CHART, chart_values(config, "traefik"), ""), chart_values(config, "traefik"), "")
     assert yaml.safe_load(again) == changed
 
 
 def test_charts_of_users_get_values_only_when_asked(config: NodeConfig) -> None:
     user = CHART.replace(b'    rke2.cattle.io/inject-cluster-config: "true"\n', b'    other: "x"\n')
-    assert injected(user, chart_values(config), "") == user
-    assert injected(user, chart_values(config), "", by_default=True) != user
+    assert injected(user, chart_values(config, "traefik"), "") == user
+    assert injected(user, chart_values(config, "traefik"), "", by_default=True) != user
     refuses = CHART.replace(b'config: "true"', b'config: "false"')
-    assert injected(refuses, chart_values(config), "", by_default=True) == refuses
+    assert injected(refuses, chart_values(config, "traefik"), "", by_default=True) == refuses
 
 
 def test_other_files_stay_as_they_are_byte_for_byte(config: NodeConfig) -> None:
-    assert injected(PLAIN, chart_values(config), "") is PLAIN
+    assert injected(PLAIN, chart_values(config, "traefik"), "") is PLAIN
 
 
 def test_what_stands_beside_a_chart_reads_as_kubernetes_reads_it(config: NodeConfig) -> None:
@@ -119,7 +119,7 @@ def test_what_stands_beside_a_chart_reads_as_kubernetes_reads_it(config: NodeCon
         b"---\n{apiVersion: v1, kind: X, metadata: {name: x},"
         b" data: {a: 22:22, b: 2001-01-01, c: 0644, d: 1e3, e: 1.2.3}}\n"
     )
-    text = injected(CHART + beside, chart_values(config), "")
+    text = injected(CHART + beside, chart_values(config, "traefik"), "")
     data = json.loads(text.splitlines()[1])["data"]
     assert data == {"a": "22:22", "b": "2001-01-01", "c": 0o644, "d": 1000.0, "e": "1.2.3"}
 

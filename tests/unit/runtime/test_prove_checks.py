@@ -56,7 +56,7 @@ class FakeCluster:
         yield
         self.forwarded -= 1
 
-    async def fetch(self, url: str, *, neighbour: bool) -> str:
+    async def fetch(self, url: str, *, neighbour: bool, host: str = "") -> str:
         self.said.append(f"fetch {url} {'neighbour' if neighbour else 'node'}")
         if self.broken and self.broken in self.said[-1]:
             raise SealiftError("nobody answers")

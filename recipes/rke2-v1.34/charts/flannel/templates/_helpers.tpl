@@ -35,6 +35,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
+{{/* Where the apiserver answers; `loopback` is that of the nodes' first family. */}}
+{{- define "flannel.host" -}}
+{{- $first := (.top.Values.global | default dict).clusterCIDR | default "" | splitList "," | first -}}
+{{- ternary (ternary "::1" "127.0.0.1" (contains ":" $first)) .host (eq .host "loopback") -}}
+{{- end -}}
+
 {{/* flanneld's own configuration, as JSON. */}}
 {{- define "flannel.conf" -}}
 {{- $four := include "flannel.network" (dict "top" . "six" false) -}}
