@@ -284,7 +284,9 @@ def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
     bringer(sources.lock, options).documents(job.step.name.removeprefix("image ") for job in plan.missing)
     missing = {component_of(job.step.name) for job in plan.missing}
-    wanted = {each.component for each in sources.lock.inputs} & missing  # a Go module beside it wants a toolchain too
+    charts = {f"chart {each.name}" for each in sources.lock.charts if each.source}
+    # A Go module beside the recipe wants a toolchain too.
+    wanted = ({each.component for each in sources.lock.inputs} | charts) & missing
     if wanted:
         from builder.fetch import FetchOptions, fetch
 
@@ -293,6 +295,7 @@ def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
             host=options.host,
             env=options.env,
             offline=options.offline,
+            reach=options.reach,
             inputs=options.inputs,
             say=options.talk.say,
             cancel=options.cancel,

@@ -24,6 +24,7 @@ from builder.recipe.model import CompileComponent, GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.apt import AptClient
+from builder.sources.charts import Charts
 from builder.sources.deb import BINARY_PREFIX, WantedPackage
 from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
 from builder.sources.go import (
@@ -89,7 +90,7 @@ def fetch(
     inputs = [each for each in lock.inputs if components is None or each.component in components]
     tools, sources = wanted(recipe, lock, inputs, options)
     missing_tools = [each for each in tools if not each.present()]
-    missing = [each for each in sources if not each.present()]
+    missing = [each for each in (*sources, *wanted_charts(lock, options, components)) if not each.present()]
     if options.inputs is not None:
         bring(options.inputs, recipe, lock, {each.name for each in (*missing_tools, *missing)}, options)
     # Tools first: they fetch and check the rest.
@@ -139,6 +140,16 @@ def wanted(
         if source is not None:
             sources[source.name] = source
     return tools, list(sources.values())
+
+
+def wanted_charts(lock: Lock, options: FetchOptions, names: Collection[str] | None = None) -> list[Wanted]:
+    """The published charts of a lock: all, or those whose steps (`chart NAME`) are among `names`."""
+    charts = Charts(store=options.store, reach=options.reach, env=options.env, cancel=options.cancel)
+    return [
+        charts.wanted(each, offline=options.offline)
+        for each in lock.charts
+        if each.source and (names is None or f"chart {each.name}" in names)
+    ]
 
 
 def go_modules(options: FetchOptions) -> GoModules:

@@ -14,7 +14,7 @@ from builder.lock.base import base_lock, with_base
 from builder.lock.difference import difference
 from builder.lock.fresh import same_packages, wanted_source
 from builder.lock.images import LockedImage
-from builder.lock.model import Lock, LockedInput, LockedTool
+from builder.lock.model import Lock, LockedChart, LockedInput, LockedTool
 from builder.lock.published import Publishing, of_url
 from builder.lock.text import format_lock
 from builder.mirror.locking import lock_mirrored
@@ -27,13 +27,16 @@ from builder.recipe.model import (
     Component,
     DebComponent,
     FileComponent,
+    FolderChart,
     GoComponent,
     Recipe,
     UserlandComponent,
 )
+from builder.recipe.publishedchart import PublishedChart
 from builder.recipe.read import LOCK
 from builder.sources import golock, local
 from builder.sources.apt import AptClient
+from builder.sources.charts import Charts, lock_charts
 from builder.sources.deb import SOURCE_PREFIX as DEB_SOURCE
 from builder.sources.deb import lock_package, lock_userland
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, GoModules, wanted_tool, with_toolchain
@@ -94,7 +97,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         tools=tools,
         buildroot=resolver.buildroot(),
         inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
-        charts=tuple(local.lock_chart(recipe, chart) for _, chart in sorted(recipe.charts.items())),
+        charts=resolver.charts(),
         images=images,
     )
     if old is not None and format_lock(lock) == format_lock(old):
@@ -157,6 +160,16 @@ class _Resolver:
         if needed and not wanted.present():
             wanted.fetch()
         return (tool,)
+
+    def charts(self) -> tuple[LockedChart, ...]:
+        """Those beside the recipe, and those that somebody publishes."""
+        found = self._recipe.charts
+        folders = [local.lock_chart(self._recipe, one) for one in found.values() if isinstance(one, FolderChart)]
+        others = {name: one for name, one in found.items() if isinstance(one, PublishedChart)}
+        old = {each.name: each for each in self._lock.charts} if self._lock is not None else {}
+        options = self._options
+        charts = Charts(store=options.store, reach=options.reach, env=options.env, cancel=options.cancel)
+        return tuple(sorted((*folders, *lock_charts(charts, others, old, options.say)), key=lambda each: each.name))
 
     def buildroot(self) -> tuple[LockedInput, ...]:
         """The packages that C is compiled in."""

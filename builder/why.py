@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from builder.recipe.model import CHARTS, CompileComponent, GoComponent, Recipe, UserlandComponent
+from builder.recipe.model import CHARTS, CompileComponent, FolderChart, GoComponent, Recipe, UserlandComponent
 
 
 def reasons(recipe: Recipe, what: str) -> list[str]:
@@ -54,5 +54,6 @@ def _archives(recipe: Recipe, image: str) -> Iterator[str]:
 def _charts(recipe: Recipe, what: str) -> Iterator[str]:
     for name, chart in recipe.charts.items():
         if what in (name, chart.manifest_name):
-            yield f"chart {name} <- charts of bundle.yaml, from {chart.folder}"
+            place = chart.folder if isinstance(chart, FolderChart) else chart.source
+            yield f"chart {name} <- charts of bundle.yaml, from {place}"
             yield from _placements(recipe, CHARTS, None)

@@ -89,7 +89,9 @@ def _locked(facts: BuildFacts) -> Iterator[dict[str, Any]]:
     for locked in (*facts.lock.buildroot, *facts.lock.inputs):
         yield from _input(locked, facts.platform.architecture)
     for chart in facts.lock.charts:
-        yield {"name": f"chart:{chart.name}@{chart.version}", "digest": {"sealiftTree": chart.digest.hex}}
+        kind = "sha256" if chart.source else "sealiftTree"
+        said = {"name": f"chart:{chart.name}@{chart.version}", "digest": {kind: chart.digest.hex}}
+        yield said | ({"uri": chart.url or chart.source.partition(":")[2]} if chart.source else {})
     for tool in facts.lock.tools:
         yield {
             "name": tool.source,

@@ -113,6 +113,8 @@ def _charts(old: tuple[LockedChart, ...], new: tuple[LockedChart, ...]) -> Itera
             yield f"chart {name}: {'added ' + after[name].version if one is None else 'removed ' + one.version}"
         elif one.version != two.version:
             yield f"chart {name}: {one.version} -> {two.version}"
+        elif one.source != two.source:
+            yield f"chart {name}: {one.source or 'a folder'} -> {two.source or 'a folder'}"
         elif one.digest != two.digest:
             yield f"chart {name}: changed under the same version {one.version}"
 

@@ -10,11 +10,12 @@ from builder.buildroot.model import stale
 from builder.errors import RecipeError
 from builder.lock.imagediff import unlocked_images
 from builder.lock.model import Lock, LockedInput
-from builder.lock.witnessed import witnessed
+from builder.lock.witnessed import is_same, witnessed
 from builder.recipe.digest import recipe_digest
 from builder.recipe.fetched import ImageFilesComponent, UrlComponent
 from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
 from builder.recipe.places import beside
+from builder.recipe.publishedchart import PublishedChart
 from builder.sources.aptlists import is_library
 from builder.sources.go import read_wrapper
 from builder.sources.gomod import files_digest
@@ -66,7 +67,11 @@ def _changed(recipe: Recipe, lock: Lock) -> Iterator[str]:
         if each.component in recipe.components:
             yield from _changed_input(recipe, each)
     for chart in lock.charts:
-        if (found := recipe.charts.get(chart.name)) is not None:
+        found = recipe.charts.get(chart.name)
+        if isinstance(found, PublishedChart):
+            if not is_same(found, chart):
+                yield f"chart {chart.name}: locked {chart.source} {chart.version}, the recipe wants another"
+        elif found is not None:
             yield from _compared(f"chart {chart.name}: {found.folder}", chart.digest, beside(recipe, found.folder))
 
 

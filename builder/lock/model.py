@@ -71,11 +71,18 @@ class LockedInput:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedChart:
-    """A chart by its source folder's digest; name and version are those of its Chart.yaml."""
+    """A chart by its source folder's digest, or that of the package somebody published; version of its Chart.yaml.
+
+    `name` is its key in charts.yaml. Of a published one: `source` (`tgz:URL`, `repo:URL#CHART`, `oci:REFERENCE`), its
+    `size` in bytes, and the `url` at which a repository has it.
+    """
 
     name: str
     version: str
     digest: Digest
+    source: str = ""
+    url: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

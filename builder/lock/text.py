@@ -65,6 +65,9 @@ _WORD = Text(what="a text", parse=_seen)
 # Debian policy 5.6.12 and the names of pools: what is written into a folder is no path.
 _FILE_NAME = Text(what="a file name", pattern=r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]*")
 _CHART_VERSION = Text(what="a chart's version", pattern=VERSION.pattern)
+_CHART_SOURCE = Text(
+    what="a chart's source", pattern=rf"(?:tgz|repo):{words.URL}(?:#[a-z0-9-]+)?|oci:[A-Za-z0-9._:/@-]+"
+)
 _PATH = Text(what="a relative path", pattern=r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~/@-]*")
 _FILE = Record(
     doc="One file to fetch.",
@@ -109,7 +112,10 @@ _CHART = Record(
     fields={
         "name": Field(kind=NAME, doc="Its key in charts.yaml.", required=True),
         "version": Field(kind=_CHART_VERSION, doc="Of its Chart.yaml.", required=True),
-        "sha256": Field(kind=_HEX, doc="Digest of its folder.", required=True),
+        "sha256": Field(kind=_HEX, doc="Digest of its folder, or of its package.", required=True),
+        "source": Field(kind=_CHART_SOURCE, doc="Where its package comes from."),
+        "url": Field(kind=Text(what="a URL", pattern=words.URL), doc="Where the repository has it."),
+        "size": Field(kind=Number(), doc="Bytes of its package."),
     },
 )
 LOCK_RECORD = Record(
@@ -220,7 +226,9 @@ def _tool_values(tool: LockedTool) -> dict[str, Any]:
 
 
 def _chart_values(chart: LockedChart) -> dict[str, Any]:
-    return {"name": chart.name, "version": chart.version, "sha256": chart.digest.hex}
+    values: dict[str, Any] = {"name": chart.name, "version": chart.version, "sha256": chart.digest.hex}
+    values |= {"source": chart.source, "size": chart.size} if chart.source else {}
+    return values | ({"url": chart.url} if chart.url else {})
 
 
 def _input_values(each: LockedInput) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Whether a locked file of a URL is still what its witnesses say."""
+"""Whether what is locked of published files and charts is still what the recipe asks for."""
 
 from collections.abc import Iterator
 
-from builder.lock.model import LockedInput
+from builder.lock.model import LockedChart, LockedInput
 from builder.recipe.fetched import UrlComponent, Witness
 from builder.recipe.model import CompileComponent, Recipe
 from builder.recipe.places import beside
+from builder.recipe.publishedchart import PublishedChart
 from builder.sources.witness import read_key
 from bundles.errors import SealiftError
 from bundles.signing.keys import PublicKey
@@ -30,3 +31,9 @@ def disagreement(locked: LockedInput, witness: Witness, key: PublicKey | None) -
     if locked.signed == (key.id if key is not None else None):
         return ""
     return "locked without a signature of this key" if key is not None else "locked with a signature, now without a key"
+
+
+def is_same(chart: PublishedChart, locked: LockedChart) -> bool:
+    """Whether the lock's entry of a published chart is what the recipe asks for. Pure."""
+    same = locked.source == chart.source and chart.version in ("", locked.version)
+    return same and chart.sha256 in (None, locked.digest)

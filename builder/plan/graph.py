@@ -11,6 +11,7 @@ from builder.recipe.fetched import UrlComponent
 from builder.recipe.model import (
     CHARTS,
     AssembleImage,
+    Chart,
     CompileComponent,
     Component,
     DebComponent,
@@ -19,8 +20,9 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
+from builder.recipe.publishedchart import PublishedChart
 from builder.recipe.taken import MirrorImage
-from builder.steps import chart, compile, deb, file, go, image, layer, licences, render, url, userland
+from builder.steps import chart, compile, deb, file, go, image, layer, licences, publishedchart, render, url, userland
 from builder.steps import mirror as mirrored
 from builder.steps.context import Job
 from bundles.digest import Digest
@@ -92,7 +94,7 @@ def make_jobs(
     ]
     jobs += [found for each in components if (found := licences.describe(each, _locked(lock, each))) is not None]
     if CHARTS in used:
-        jobs += [chart.describe(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
+        jobs += [_chart_job(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
         jobs += [licences.describe_chart(one) for one in recipe.charts.values()]
         if recipe.helm:
             jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
@@ -140,6 +142,12 @@ def _component_job(
     if isinstance(component, UrlComponent):
         return url.describe(component, locked, platform)
     return file.describe(component, locked, size=_size(recipe, component.name, None, sizes))
+
+
+def _chart_job(one: Chart, locked: LockedChart, epoch: int) -> Job:
+    if isinstance(one, PublishedChart):
+        return publishedchart.describe(one, locked)
+    return chart.describe(one, locked, epoch)
 
 
 def _layer_jobs(one: AssembleImage, recipe: Recipe, lock: Lock, sizes: Sizes) -> list[Job]:

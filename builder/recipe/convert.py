@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from builder.recipe import mirrorkind, urlkind
+from builder.recipe import mirrorkind, publishedchart, urlkind
 from builder.recipe.choices import make_choices
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import (
     CHARTS,
     DEFAULT_LEVEL,
     AssembleImage,
+    Chart,
     CompileComponent,
     Component,
     DebComponent,
@@ -216,8 +217,10 @@ def make_placements(layer: Mapping[str, str]) -> list[Placement]:
     return placements
 
 
-def make_chart(name: str, values: Values) -> FolderChart:
+def make_chart(name: str, values: Values) -> Chart:
     """One entry of charts.yaml -> the chart."""
+    if "folder" not in values:
+        return publishedchart.make(name, values)
     return FolderChart(
         name=name,
         folder=PurePosixPath(values["folder"]),

@@ -7,7 +7,7 @@ one mistake is told once.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.recipe import choices, convert, mirrorkind, urlkind
+from builder.recipe import choices, convert, mirrorkind, publishedchart, urlkind
 from builder.recipe.document import Document, near
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import CHARTS
@@ -173,6 +173,8 @@ class _Checks:
     def shipped_charts(self) -> None:
         if self.charts.values is None:
             return
+        for name, values in self.charts.values.items():
+            publishedchart.check(name, values or {}, self.charts.problem)
         listed = self.top.get("charts")
         for number, name in enumerate(listed or ()):
             if name and name not in self.charts.values:

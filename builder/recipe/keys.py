@@ -6,7 +6,7 @@ the conversion to values.
 
 from collections.abc import Mapping
 
-from builder.recipe import choices, mirrorkind, urlkind, words
+from builder.recipe import choices, mirrorkind, publishedchart, urlkind, words
 from builder.recipe.kinds import (
     Anything,
     Choice,
@@ -349,21 +349,20 @@ IMAGE = OneOf(
     later=("archive", "engine"),
 )
 
+_ANY_CHART: Mapping[str, Field] = {
+    "bootstrap": Field(kind=Flag(), default="false", doc="May install before the pod network is up."),
+    "take-ownership": Field(kind=Flag(), default="false", doc="May take over objects that exist already."),
+    "discover": Field(
+        kind=Items(of=Anything(), unique=False), doc="Value sets rendered to find every image it can ask for."
+    ),
+}
 FOLDER_CHART_RECORD = Record(
     doc="A chart's source folder beside the recipe, packaged here.",
-    fields={
-        "folder": Field(kind=FOLDER, doc="The folder with Chart.yaml.", required=True),
-        "bootstrap": Field(kind=Flag(), default="false", doc="May install before the pod network is up."),
-        "take-ownership": Field(kind=Flag(), default="false", doc="May take over objects that exist already."),
-        "discover": Field(
-            kind=Items(of=Anything(), unique=False), doc="Value sets rendered to find every image it can ask for."
-        ),
-    },
+    fields={"folder": Field(kind=FOLDER, doc="The folder with Chart.yaml.", required=True), **_ANY_CHART},
 )
 CHART = OneOf(
     doc="HelmChart manifests, named `rke2-<key>`. Exactly one key says the kind.",
-    kinds={"folder": FOLDER_CHART_RECORD},
-    later=("tgz", "repo", "oci"),
+    kinds={"folder": FOLDER_CHART_RECORD, **publishedchart.records(_ANY_CHART)},
 )
 
 FILES: Mapping[str, Kind] = {

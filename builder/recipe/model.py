@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.recipe.choices import RecipeChoice
 from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, UrlComponent, Witness
+from builder.recipe.publishedchart import PublishedChart
 from builder.recipe.taken import MirrorImage
 from bundles.platform import Platform
 from bundles.reference import Reference
@@ -193,6 +194,9 @@ class FolderChart:
         return f"rke2-{self.name}"
 
 
+Chart = FolderChart | PublishedChart
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """A whole recipe; `folder` is where it was read from, all other paths are relative to it.
@@ -209,7 +213,7 @@ class Recipe:
     platforms: tuple[Platform, ...]
     components: Mapping[str, Component]
     images: Mapping[str, Image]
-    charts: Mapping[str, FolderChart]
+    charts: Mapping[str, Chart]
     archives: Mapping[str, tuple[str, ...]]
     runtime: str
     go: str | None = None

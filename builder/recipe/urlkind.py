@@ -46,7 +46,7 @@ WITNESS_FIELDS: Mapping[str, Field] = {
         kind=_URL, doc="A list of sha256 sums that names the file by the last part of its URL; compared when locked."
     ),
 }
-_PLAIN = Field(
+PLAIN_FIELD = Field(
     kind=Flag(),
     default="false",
     doc="true: http:// is allowed. Whoever is on the way sees what is fetched; other bytes than locked are refused.",
@@ -78,7 +78,7 @@ URL_RECORD = Record(
         "executable": Field(kind=Flag(), default="false", doc="Mode 0755 instead of 0644, for the file itself."),
         "static": _STATIC,
         **WITNESS_FIELDS,
-        "plain-http": _PLAIN,
+        "plain-http": PLAIN_FIELD,
     },
 )
 IMAGE_FILES_RECORD = Record(
@@ -154,7 +154,7 @@ def check(name: str, values: Values, problem: Problem) -> None:
     for key in ("url", "compile", "signature", "sums"):
         text = str(values.get(key) or "").removeprefix(URL_SOURCE)
         if text.startswith(("http://", "https://")):
-            _check_url((name, key), with_version(text, version), values, problem)
+            check_url((name, key), with_version(text, version), values, problem)
             if _WORD.search(text) and "version" not in values:
                 problem((name, key), "$version, but the component has no version", f"add `version: ...` to {name}")
     if "key" in values and "signature" not in values:
@@ -165,7 +165,8 @@ def check(name: str, values: Values, problem: Problem) -> None:
         _check_kept(name, values, problem)
 
 
-def _check_url(path: tuple[str, ...], url: str, values: Values, problem: Problem) -> None:
+def check_url(path: tuple[str, ...], url: str, values: Values, problem: Problem) -> None:
+    """Adds what is wrong with a URL in which `$version` is put in already."""
     if _WORD.sub("", url).count("$"):
         problem(path, "only $version is known here", "write the text out")
     try:

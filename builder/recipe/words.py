@@ -8,7 +8,7 @@ LOCAL = rf"\./{BELOW}"
 PROGRAM = Text(what="a file name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,126}", example="kubelet")
 # No blank, no quote, no user before the host, no fragment: one reading for every client (RFC 3986).
 _HOST = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?"
-URL = rf"https?://{_HOST}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
+URL = rf"https?://{_HOST}(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
 _PART = r"(?!\.\.?(?:/|$))[A-Za-z0-9_.$][A-Za-z0-9._+@~$-]*"
 ARCHIVED = Text(
     what="a path in the archive ($version is known)", pattern=rf"{_PART}(?:/{_PART})*", example="tool-$version/bin/tool"

@@ -18,7 +18,7 @@ from builder.process import Cancel
 from builder.recipe.fetched import Witness, last_part
 from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.deb import whole
-from builder.sources.urlclient import UrlClient, wire_of
+from builder.sources.urlclient import MAX_FILE, UrlClient, wire_of
 from builder.sources.verified import Verified
 from builder.sources.witness import check_witness
 from builder.store import Store
@@ -58,12 +58,12 @@ def lock_url(
     )
 
 
-def fetch_today(client: UrlClient, store: Store, url: str) -> Fetched:
-    """Whatever is at the URL, into the store."""
+def fetch_today(client: UrlClient, store: Store, url: str, limit: int = MAX_FILE) -> Fetched:
+    """Whatever is at the URL, at most `limit` bytes, into the store."""
     with _partial(store, url) as (file, path):
         with os_errors(path):
             file.truncate(0)
-        digest, size = client.fetch(url, file)
+        digest, size = client.fetch(url, file, limit=limit)
         store.adopt(file, path, digest)
     return Fetched(digest=digest, size=size)
 

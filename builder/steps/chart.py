@@ -10,7 +10,7 @@ from typing import Final
 from builder.errors import StepError
 from builder.lock.model import LockedChart
 from builder.plan.model import Output, Receipt, Step
-from builder.recipe.model import FolderChart
+from builder.recipe.model import Chart, FolderChart
 from builder.recipe.places import beside
 from builder.steps.context import Job, StepContext
 from builder.tree import files_digest, folder_files
@@ -71,10 +71,10 @@ def package(name: str, files: Iterable[tuple[str, bytes]], epoch: int) -> bytes:
     return b"".join(out)
 
 
-def manifest_text(chart: FolderChart, archive_name: str, archive: bytes) -> str:
+def manifest_text(chart: Chart, archive_name: str, archive: bytes, url: str = "") -> str:
     """The HelmChart manifest, with the keys in the order of RKE2's own (rke2/charts/build-chart.sh).
 
-    `chart-url` names where the content came from; here that is the bundle itself.
+    `chart-url` names where the content came from: `url`, else the bundle itself.
     """
     yes_no = {True: "true", False: "false"}
     return "\n".join(
@@ -85,7 +85,7 @@ def manifest_text(chart: FolderChart, archive_name: str, archive: bytes) -> str:
             f"  name: {json.dumps(chart.manifest_name)}",
             '  namespace: "kube-system"',
             "  annotations:",
-            f"    helm.cattle.io/chart-url: {json.dumps(f'sealift:{archive_name}')}",
+            f"    helm.cattle.io/chart-url: {json.dumps(url or f'sealift:{archive_name}')}",
             '    rke2.cattle.io/inject-cluster-config: "true"',
             "spec:",
             "  forceConflicts: true",

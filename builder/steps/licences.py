@@ -22,7 +22,7 @@ from builder.errors import StepError
 from builder.lock.model import LockedInput
 from builder.plan.model import Receipt, Step
 from builder.recipe.fetched import UrlComponent
-from builder.recipe.model import CompileComponent, Component, FolderChart, GoComponent, UserlandComponent
+from builder.recipe.model import Chart, CompileComponent, Component, GoComponent, UserlandComponent
 from builder.recipe.places import beside
 from builder.sources.goclient import module_folder
 from builder.sources.gomod import Module
@@ -59,7 +59,7 @@ def describe(component: Component, locked: Sequence[LockedInput]) -> Job | None:
     return Job(step=_step(licences_name(component.name), f"component {component.name}"), run=run)
 
 
-def describe_chart(chart: FolderChart) -> Job:
+def describe_chart(chart: Chart) -> Job:
     """Chart -> its job; what it says of itself in Chart.yaml, or its LICENSE file. Pure."""
     name = f"chart {chart.name}"
     return Job(step=_step(licences_name(name), name), run=functools.partial(_of_chart, name))

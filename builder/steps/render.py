@@ -17,7 +17,7 @@ from builder.errors import StepError
 from builder.facts.asked import images_asked
 from builder.plan.model import Receipt, Step
 from builder.process import run as run_program
-from builder.recipe.model import FolderChart
+from builder.recipe.model import Chart
 from builder.steps.context import Job, StepContext, clean_environment
 from bundles.errors import FormatError
 from bundles.reference import Reference
@@ -37,7 +37,7 @@ INJECTED: Final[Mapping[str, str]] = {
 }
 
 
-def describe(chart: FolderChart, helm: str) -> Job:
+def describe(chart: Chart, helm: str) -> Job:
     """Chart and the component that makes helm -> its job. Pure."""
     step = Step(
         name=render_name(chart.name),
@@ -59,11 +59,11 @@ def render_name(chart: str) -> str:
     return f"render {chart}"
 
 
-def _sets(chart: FolderChart) -> tuple[Mapping[str, object], ...]:
+def _sets(chart: Chart) -> tuple[Mapping[str, object], ...]:
     return chart.discover or ({},)
 
 
-def _run(chart: FolderChart, helm: str, context: StepContext) -> Receipt:
+def _run(chart: Chart, helm: str, context: StepContext) -> Receipt:
     program = context.folder / "helm"
     shutil.copyfile(context.store.path(context.needed[f"component {helm}"].outputs["helm"].digest), program)
     program.chmod(0o755)
@@ -91,7 +91,7 @@ def _run(chart: FolderChart, helm: str, context: StepContext) -> Receipt:
 
 
 def _images(
-    chart: FolderChart, program: Path, archive: Path, values: Mapping[str, object], context: StepContext, registry: str
+    chart: Chart, program: Path, archive: Path, values: Mapping[str, object], context: StepContext, registry: str
 ) -> list[tuple[str, str]]:
     """One rendering -> the images it asks for, and which object does."""
     file = context.folder / "values.json"
