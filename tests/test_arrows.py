@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
-    "bundles": {"cryptography", "backports", "msgspec", "urllib3"},
+    "bundles": {"cryptography", "backports", "msgspec", "urllib3", "oras", "requests"},
     "builder": {"bundles", "backports", "msgspec", "yaml", "click", "rich", "elftools"},
     "runtime": {"bundles", "cryptography", "msgspec", "yaml", "click", "aiohttp"},
 }
@@ -163,6 +163,14 @@ def test_imports_follow_the_arrows(module: str, path: Path) -> None:
 def test_programs_are_started_in_one_module_of_each_half(module: str, path: Path) -> None:
     if "subprocess" in {name.partition(".")[0] for name in imported(path)}:
         assert module in SUBPROCESS_DOORS, f"{module} must start programs through {package_door(module)}"
+
+
+def test_only_the_extra_s_module_knows_oras() -> None:
+    assert [
+        module
+        for module, path in modules()
+        if {"oras", "requests"} & {name.partition(".")[0] for name in imported(path)}
+    ] == ["bundles.registry.orasclient"]
 
 
 def test_one_module_speaks_http_to_registries() -> None:

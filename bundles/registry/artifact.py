@@ -97,6 +97,14 @@ def index_layer(manifest: RemoteManifest, *, where: object) -> RemoteDescriptor:
     return found[0]
 
 
+def checked_path(path: str, *, where: object) -> str:
+    """A name out of a registry that becomes a file's below a folder; raises FormatError for one that leaves it."""
+    parts = path.split("/")
+    if len(path) > MAX_PATH or len(parts) > 8 or not all(_PART.fullmatch(part) for part in parts):
+        raise FormatError("not a path of a bundle's file", where=where, got=ascii(path[:200]))
+    return path
+
+
 def check_paths(document: BundleIndex, *, where: object) -> None:
     """Before a byte is written by these names: raises FormatError for a path that leaves the bundle or hides in it.
 
@@ -109,9 +117,7 @@ def check_paths(document: BundleIndex, *, where: object) -> None:
     folders = {path.rpartition("/")[0] for path in paths} | {""}
     folders |= {"/".join(path.split("/")[:at]) for path in paths for at in range(1, path.count("/"))}
     for path in paths:
-        parts = path.split("/")
-        if len(path) > MAX_PATH or len(parts) > 8 or not all(_PART.fullmatch(part) for part in parts):
-            raise FormatError("not a path of a bundle's file", where=where, got=ascii(path[:200]))
+        checked_path(path, where=where)
         if path in folders or names.is_signature(path) or path + PART in paths:
             raise FormatError("a name that something else has", where=where, got=ascii(path[:200]))
     if len(sizes) != count or len(set(paths)) != count + 2:

@@ -42,16 +42,16 @@ class Settings:
 
 
 class HttpRegistry:
-    """All registries; for any thread. `close` it."""
+    """All registries; for any thread. `close` it. `session`: for requests that protocol.Registry has no word for."""
 
     def __init__(self, settings: Settings, timing: Timing) -> None:
         """Nothing is asked yet."""
         self._ways = settings.ways
         self._transport = Transport(settings.wire)
-        self._session = Session(self._transport, Tokens(self._transport, settings.keys, timing), timing)
+        self.session = Session(self._transport, Tokens(self._transport, settings.keys, timing), timing)
         bucket = Bucket(settings.rate, timing.monotonic)
-        self._download = Download(self._session, bucket)
-        self._upload = Upload(self._session, bucket, settings.piece)
+        self._download = Download(self.session, bucket)
+        self._upload = Upload(self.session, bucket, settings.piece)
 
     def close(self) -> None:
         """Ends idle connections."""
@@ -69,7 +69,7 @@ class HttpRegistry:
             method="HEAD", url=endpoint.url(f"manifests/{reference}"), where=where, ok=(200, 404), actions=PUSH,
             headers={"Accept": documents.ACCEPT},
         )  # fmt: skip
-        answer = self._session.request(endpoint, ask, check)
+        answer = self.session.request(endpoint, ask, check)
         answer.close()
         if answer.status == 404:
             return None
@@ -84,7 +84,7 @@ class HttpRegistry:
             method="PUT", url=endpoint.url(f"manifests/{reference}"), where=where, ok=(200, 201, 202), actions=PUSH,
             headers={"Content-Type": document.media_type}, body=lambda: document.data,
         )  # fmt: skip
-        answer = self._session.request(endpoint, ask, check)
+        answer = self.session.request(endpoint, ask, check)
         answer.close()
         told = answer.header("Docker-Content-Digest")
         if told is not None and told != str(document.digest):
@@ -151,9 +151,9 @@ class HttpRegistry:
 
     def _whole(self, endpoint: Endpoint, ask: Ask, limit: int, check: Check) -> tuple[bytes, str | None, str | None]:
         """A small answer, asked for again when it is cut: bytes, Content-Type, Docker-Content-Digest."""
-        patience = self._session.patience(ask.url, ask.where, check)
+        patience = self.session.patience(ask.url, ask.where, check)
         while True:
-            answer = self._session.request(endpoint, ask, check, patience)
+            answer = self.session.request(endpoint, ask, check, patience)
             try:
                 data = answer.read(limit)
                 return data, answer.header("Content-Type"), answer.header("Docker-Content-Digest")
@@ -170,7 +170,7 @@ class HttpRegistry:
         for _ in range(_MAX_PAGES):
             assert url is not None
             ask = Ask(method="GET", url=url, where=where, ok=(200, 400, 404, 405), headers={"Accept": documents.ACCEPT})
-            answer = self._session.request(endpoint, ask, check)
+            answer = self.session.request(endpoint, ask, check)
             kind = (answer.header("Content-Type") or "").partition(";")[0].strip().lower()
             link = _NEXT.search(answer.header("Link") or "")
             if answer.status != 200 or kind not in documents.INDEXES:

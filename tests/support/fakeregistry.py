@@ -177,6 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._token(seen, parts.query, body)
         if (refused := self._unauthorized(seen)) is not None:
             return refused
+        if found := re.fullmatch(r"/v2/(.+)/tags/list", parts.path):
+            tags = [tag for where, tag in self.registry.manifests if where == found[1] and ":" not in tag]
+            return 200, {}, json.dumps({"name": found[1], "tags": sorted(tags)}).encode()
         found = re.fullmatch(r"/v2/(.+?)/(blobs/uploads|blobs|manifests|referrers)/(.*)", parts.path)
         if not found:
             return 404, {}, b"404 page not found"
@@ -271,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, {"WWW-Authenticate": 'Basic realm="here"'}, _error("UNAUTHORIZED", "who?")
         if registry.tokens is None:
             return None
-        repository = re.match(r"/v2/(.+?)/(?:blobs|manifests|referrers)/", seen.path)
+        repository = re.match(r"/v2/(.+?)/(?:blobs|manifests|referrers|tags)/", seen.path)
         assert repository
         actions = "pull" if seen.method in ("GET", "HEAD") else "pull,push"
         known = sent.removeprefix("Bearer ") in registry.tokens.valid
