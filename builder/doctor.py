@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from builder.recipe.model import CompileComponent, DebComponent, GoComponent, Recipe, UserlandComponent
+from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
 
 _GO_SPACE = 6_000_000_000  # bytes: module and build caches of the default recipe, measured 5.1 GB
 _SPACE = 300_000_000  # bytes for anything else
@@ -72,20 +72,30 @@ def _present(need: Need, machine: Machine) -> bool:
 
 def _asked(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield "util-linux", "build steps run without network"
+    if recipe.buildroot is not None:
+        yield "apt", f"the build root {recipe.buildroot}"
     for component in recipe.components.values():
         if isinstance(component, GoComponent):
             yield "golang-go", f"{component.name} (any Go from 1.19 on: it fetches the exact one)"
-        if isinstance(component, CompileComponent) or (isinstance(component, GoComponent) and component.cgo):
-            yield "gcc", component.name
-            yield "libc6-dev", component.name
-            for package in component.needs:
-                yield package, component.name
-        if isinstance(component, GoComponent) and component.cgo:
-            yield "pkg-config", component.name  # cgo asks it where C libraries are
+        if recipe.buildroot is None:
+            yield from _c_tools(component)
         if isinstance(component, (DebComponent, UserlandComponent)):
             yield "apt", component.name
         if isinstance(component, CompileComponent) and component.source.startswith("deb-source:"):
-            for package in ("apt", "dpkg-dev", "xz-utils", "patch"):
-                yield package, component.name
+            yield "apt", component.name
         if isinstance(component, CompileComponent) and component.source.startswith("go-source:"):
             yield "golang-go", component.name
+
+
+def _c_tools(component: Component) -> Iterator[tuple[str, str]]:
+    """What compiles C on a machine; a build root brings all of it."""
+    if isinstance(component, CompileComponent) or (isinstance(component, GoComponent) and component.cgo):
+        yield "gcc", component.name
+        yield "libc6-dev", component.name
+        for package in component.needs:
+            yield package, component.name
+    if isinstance(component, GoComponent) and component.cgo:
+        yield "pkg-config", component.name  # cgo asks it where C libraries are
+    if isinstance(component, CompileComponent) and component.source.startswith("deb-source:"):
+        for package in ("dpkg-dev", "xz-utils", "patch"):
+            yield package, component.name

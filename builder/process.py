@@ -27,6 +27,7 @@ _UMASK: Final = 0o022
 _GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _TAIL_LINES: Final = 20
 _WRAPPERS: Final = ("unshare", "setpriv")
+_ENTER: Final = str(Path(__file__).with_name("buildroot") / "enter.py")
 _TAIL_BYTES: Final = 8192
 MAX_OUTPUT: Final = 256 << 20  # bytes of standard output kept; `go list -deps -json` of Kubernetes is below 20 MiB
 # Credentials inside addresses (RFC 3986 3.2.1 userinfo): proxies and registries may carry them, logs must not.
@@ -295,7 +296,7 @@ def _read_all(file: IO[bytes], what: str) -> bytes:
 
 def _program(words: Sequence[str]) -> str:
     """The program that a command is about: what the wrappers of a sandbox run, behind their `--`."""
-    while words[0] in _WRAPPERS and "--" in words[:-1]:
+    while (words[0] in _WRAPPERS or _ENTER in words[:4]) and "--" in words[:-1]:
         words = words[words.index("--") + 1 :]
     return words[0]
 

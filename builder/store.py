@@ -41,6 +41,7 @@ from bundles.files import (
 
 CHUNK: Final = 1 << 20  # bytes
 _BLOB_MODE: Final = 0o444  # a step that opens an input for writing must fail, not change what others read
+ASIDE: Final = ".aside-"  # begins the name of a root that was replaced
 _FOLDERS: Final = ("blobs/sha256", "steps", "frames", "sources", "roots", "go/mod", "go/build", "logs", "tmp", "locks")
 
 
@@ -274,12 +275,13 @@ class Store:
         return {name: _tree_size(self.root / name) for name in sorted({name.split("/")[0] for name in _FOLDERS})}
 
     def tidy(self) -> None:
-        """Removes what killed processes left: everything in `tmp/`, and temporary files beside receipts and notes.
+        """Removes what killed processes left: everything in `tmp/`, replaced roots, temporary files beside receipts.
 
         Call it only with the store to yourself.
         """
         with os_errors(self.root):
             left = list((self.root / "tmp").iterdir())
+            left += [path for path in self.roots.iterdir() if path.name.startswith(ASIDE)]
             folders = [path for path in (*self.root.iterdir(), self.sources / "verified") if path.is_dir()]
         for path in left:
             remove_tree(path)
@@ -287,7 +289,7 @@ class Store:
             remove_abandoned(folder)
 
     def collect(self, keep_steps: Collection[Digest], keep_blobs: Collection[Digest] = ()) -> Collected:
-        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name, frames, logs, roots, tmp.
+        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name; frames, roots, logs.
 
         Facts of receipts are not read: a blob that only they name belongs into `keep_blobs`. The tools' caches stay.
         Raises SealiftError when another process uses the store.

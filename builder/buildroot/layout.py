@@ -93,7 +93,7 @@ def merge(packages: Mapping[str, Mapping[str, Entry]]) -> Tree:
 
 
 def _checked(path: str, package: str) -> str:
-    if path.startswith("/") or "\0" in path or any(part in ("", ".", "..") for part in path.split("/") if path):
+    if path not in ("", ".") and ("\0" in path or any(part in ("", ".", "..") for part in path.split("/"))):
         raise FormatError("a path that leaves the package", where=package, got=path)
     return path
 

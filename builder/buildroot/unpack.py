@@ -4,6 +4,7 @@ Everything is written below a folder of our own: folders first, then files, each
 link, symlinks last. Modes are 0755 or 0644, owners ours, times one constant. No maintainer script is looked at.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +14,14 @@ from builder.buildroot.layout import Tree, merge
 from builder.buildroot.model import closure_digest, package_of
 from builder.lock.model import LockedInput
 from builder.steps.debfile import DebFile
-from builder.store import Store, remove_tree
+from builder.store import ASIDE, Store
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError
-from bundles.files import fsync_directory, fsync_tree, make_folders, os_errors, write_atomic
+from bundles.files import make_folders, os_errors, write_atomic
 
 TIME: Final = 315_532_800  # 1980-01-01, seconds: the time of every file; make compares it with those of sources
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 # What a system would have from its installer; the same in every root.
 ETC: Final[Mapping[str, str]] = {
     "etc/passwd": "root:x:0:0:build:/build:/bin/sh\n",
@@ -40,16 +42,21 @@ def ensure_root(store: Store, packages: Sequence[LockedInput]) -> Path:
     folder, note = store.roots / digest.hex, store.roots / f"{digest.hex}.json"
     with store.lock(f"root-{digest.hex[:24]}", exclusive=True):
         if not _untouched(folder, note):
-            remove_tree(folder)
+            _put_aside(folder)
             with store.temp_folder("root") as temp:
                 made = temp / "root"
                 write_root(made, {each.files[0].name: _read(store, each) for each in packages})
-                fsync_tree(made)
                 with os_errors(folder):
                     made.rename(folder)
-                    fsync_directory(store.roots)
-            write_atomic(note, jsontext.encode_canonical({"seen": str(seen(folder))}))
+            _note(folder, note, contents(folder))
     return folder
+
+
+def _put_aside(folder: Path) -> None:
+    """Another build may be at work in it: it goes when the store is tidied, with nobody there."""
+    if folder.exists():
+        with os_errors(folder):
+            folder.rename(folder.with_name(f"{ASIDE}{folder.name[:16]}.{os.urandom(4).hex()}"))
 
 
 def write_root(folder: Path, packages: Mapping[str, bytes]) -> None:
@@ -83,12 +90,41 @@ def seen(folder: Path) -> Digest:
     return Digest.of(jsontext.encode_canonical(sorted(rows, key=str)))
 
 
+def contents(folder: Path) -> Digest:
+    """A digest of the bytes of all files of a root; reads every one."""
+    rows = []
+    for path, _, files in os.walk(folder):
+        for name in sorted(files):
+            file = os.path.join(path, name)
+            if not os.path.islink(file):
+                with open(file, "rb") as opened:
+                    rows.append([os.path.relpath(file, folder), hashlib.file_digest(opened, "sha256").hexdigest()])
+    return Digest.of(jsontext.encode_canonical(sorted(rows)))
+
+
+def _note(folder: Path, note: Path, found: Digest) -> None:
+    document = {"boot": _boot(), "contents": str(found), "seen": str(seen(folder))}
+    write_atomic(note, jsontext.encode_canonical(document))
+
+
 def _untouched(folder: Path, note: Path) -> bool:
+    """Whether it looks as it was made. Nothing of a root is forced to disk: after a restart every byte is read."""
     try:
         said = jsontext.decode_plain(note.read_bytes(), where=str(note))
-        return bool(said["seen"] == str(seen(folder)))
+        if said["seen"] != str(seen(folder)):
+            return False
+        if said["boot"] != _boot():
+            if said["contents"] != str(contents(folder)):
+                return False
+            _note(folder, note, Digest.parse(said["contents"]))
+        return True
     except (OSError, FormatError, KeyError, TypeError):
         return False
+
+
+def _boot() -> str:
+    """Another one after each start of the machine (random(4))."""
+    return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
 def _read(store: Store, locked: LockedInput) -> bytes:

@@ -1,6 +1,6 @@
 """What a machine needs follows from the recipe alone, and what it lacks is named all at once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder import doctor
@@ -65,3 +65,10 @@ def test_only_what_is_missing_is_named() -> None:
 def test_cgo_needs_pkg_config_to_find_its_libraries() -> None:
     assert "pkg-config" in [need.package for need in doctor.needs(recipe(RUNC))]
     assert "pkg-config" not in [need.package for need in doctor.needs(recipe(PAUSE))]
+
+
+def test_a_build_root_needs_apt_and_no_compiler_of_the_machine() -> None:
+    pause = CompileComponent(name="pause", source="./src", version="1", run=("gcc",), output={}, needs=("gcc", "flex"))
+    runc = GoComponent(name="runc", module="m", version="v1", folder=None, packages={"runc": ""}, cgo=True)
+    wanted = {need.package for need in doctor.needs(replace(recipe(pause, runc), buildroot="bookworm"))}
+    assert wanted == {"util-linux", "apt", "golang-go"}

@@ -163,7 +163,7 @@ def test_folders_of_a_step_are_removed_even_when_made_read_only(store: Store) ->
 def test_sizes_are_told_for_each_part(store: Store) -> None:
     store.put(b"x" * 100_000)
     assert store.size()["blobs"] >= 100_000
-    assert set(store.size()) == {"blobs", "steps", "frames", "sources", "go", "logs", "tmp", "locks"}
+    assert set(store.size()) == {"blobs", "steps", "frames", "sources", "go", "logs", "roots", "tmp", "locks"}
 
 
 def test_frames_are_remembered_while_their_blob_is_whole(store: Store) -> None:
