@@ -21,7 +21,7 @@ from builder.mirror.locking import lock_mirrored
 from builder.process import Cancel
 from builder.reach import Reach
 from builder.recipe.digest import recipe_digest
-from builder.recipe.fetched import UrlComponent
+from builder.recipe.fetched import PublishedChart, UrlComponent
 from builder.recipe.model import (
     CompileComponent,
     Component,
@@ -32,7 +32,6 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
-from builder.recipe.publishedchart import PublishedChart
 from builder.recipe.read import LOCK
 from builder.sources import golock, local
 from builder.sources.apt import AptClient

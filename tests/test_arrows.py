@@ -71,6 +71,7 @@ PURE = {
     "builder.describe.names",
     "builder.describe.parts",
     "builder.describe.provenance",
+    "builder.describe.published",
     "builder.describe.purl",
     "builder.describe.receipts",
     "builder.describe.spdx",

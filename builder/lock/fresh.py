@@ -12,10 +12,9 @@ from builder.lock.imagediff import unlocked_images
 from builder.lock.model import Lock, LockedInput
 from builder.lock.witnessed import is_same, witnessed
 from builder.recipe.digest import recipe_digest
-from builder.recipe.fetched import ImageFilesComponent, UrlComponent
+from builder.recipe.fetched import ImageFilesComponent, PublishedChart, UrlComponent
 from builder.recipe.model import CompileComponent, Component, DebComponent, GoComponent, Recipe, UserlandComponent
 from builder.recipe.places import beside
-from builder.recipe.publishedchart import PublishedChart
 from builder.sources.aptlists import is_library
 from builder.sources.go import read_wrapper
 from builder.sources.gomod import files_digest

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from builder.lock.model import LockedChart, LockedInput
-from builder.recipe.fetched import UrlComponent, Witness
+from builder.recipe.fetched import PublishedChart, UrlComponent, Witness
 from builder.recipe.model import CompileComponent, Recipe
 from builder.recipe.places import beside
-from builder.recipe.publishedchart import PublishedChart
 from builder.sources.witness import read_key
 from bundles.errors import SealiftError
 from bundles.signing.keys import PublicKey

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedInput
 from builder.plan.model import Step, content_id
-from builder.recipe.fetched import UrlComponent
+from builder.recipe.fetched import PublishedChart, UrlComponent
 from builder.recipe.model import (
     CHARTS,
     AssembleImage,
@@ -20,7 +20,6 @@ from builder.recipe.model import (
     Recipe,
     UserlandComponent,
 )
-from builder.recipe.publishedchart import PublishedChart
 from builder.recipe.taken import MirrorImage
 from builder.steps import chart, compile, deb, file, go, image, layer, licences, publishedchart, render, url, userland
 from builder.steps import mirror as mirrored

@@ -1,4 +1,4 @@
-"""What a recipe says of files that are fetched as somebody publishes them: from a URL, or out of a container image."""
+"""What a recipe says of what is fetched as somebody publishes it: files of URLs and of container images, charts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +67,36 @@ class ImageFilesComponent:
     def outputs(self) -> tuple[str, ...]:
         """The files it makes, by name."""
         return tuple(self.files)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedChart:
+    """A chart as somebody packaged it; its HelmChart manifest is named `rke2-<name>`, its bytes stay what they are.
+
+    `kind` is `tgz` (`place`: its URL), `repo` (the repository's URL; `chart` and `version` in it) or `oci` (a
+    reference).
+    """
+
+    name: str
+    kind: str
+    place: str
+    chart: str = ""
+    version: str = ""
+    sha256: Digest | None = None
+    plain: bool = False
+    bootstrap: bool = False
+    take_ownership: bool = False
+    discover: tuple[Mapping[str, object], ...] = ()
+
+    @property
+    def manifest_name(self) -> str:
+        """Name of the HelmChart object, and of its file without `.yaml`."""
+        return f"rke2-{self.name}"
+
+    @property
+    def source(self) -> str:
+        """Where from, in the lock's words."""
+        return f"repo:{self.place}#{self.chart}" if self.kind == "repo" else f"{self.kind}:{self.place}"
 
 
 def last_part(url: str) -> str:

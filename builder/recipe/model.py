@@ -11,8 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from builder.recipe.choices import RecipeChoice
-from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, UrlComponent, Witness
-from builder.recipe.publishedchart import PublishedChart
+from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, PublishedChart, UrlComponent, Witness
 from builder.recipe.taken import MirrorImage
 from bundles.platform import Platform
 from bundles.reference import Reference

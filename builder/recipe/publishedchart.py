@@ -1,11 +1,10 @@
-"""Charts that somebody publishes: what a recipe says of them, and its keys."""
+"""The keys of charts that somebody publishes, and what they become."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from builder.recipe import words
-from builder.recipe.fetched import last_part
+from builder.recipe.fetched import PublishedChart, last_part
 from builder.recipe.kinds import Field, Record, Text
 from builder.recipe.urlkind import PLAIN_FIELD, check_url
 from bundles.digest import Digest
@@ -18,36 +17,6 @@ KINDS: Final = ("tgz", "repo", "oci")
 _NAME: Final = r"[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?"
 _VERSION: Final = Text(what="an exact version", pattern=r"v?[0-9][A-Za-z0-9.+-]{0,99}", example="1.45.008")
 _URL: Final = Text(what="an https:// URL", pattern=words.URL, example="https://example.org/charts")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PublishedChart:
-    """A chart as somebody packaged it; its HelmChart manifest is named `rke2-<name>`, its bytes stay what they are.
-
-    `kind` is `tgz` (`place`: its URL), `repo` (the repository's URL; `chart` and `version` in it) or `oci` (a
-    reference).
-    """
-
-    name: str
-    kind: str
-    place: str
-    chart: str = ""
-    version: str = ""
-    sha256: Digest | None = None
-    plain: bool = False
-    bootstrap: bool = False
-    take_ownership: bool = False
-    discover: tuple[Mapping[str, object], ...] = ()
-
-    @property
-    def manifest_name(self) -> str:
-        """Name of the HelmChart object, and of its file without `.yaml`."""
-        return f"rke2-{self.name}"
-
-    @property
-    def source(self) -> str:
-        """Where from, in the lock's words."""
-        return f"repo:{self.place}#{self.chart}" if self.kind == "repo" else f"{self.kind}:{self.place}"
 
 
 _SHA256: Final = Field(kind=words.HEX, doc="What the packaged chart must be, as you know it; the lock records it.")

@@ -11,7 +11,7 @@ from builder.mirror.blobs import bring_blob
 from builder.process import Cancel
 from builder.reach import Reach
 from builder.recipe.chartfile import ChartFile, parse_chart_file
-from builder.recipe.publishedchart import PublishedChart
+from builder.recipe.fetched import PublishedChart
 from builder.sources.chartrepo import MAX_INDEX, find
 from builder.sources.deb import whole
 from builder.sources.url import WantedUrl, fetch_today

@@ -6,7 +6,7 @@ from typing import Final
 from builder.errors import StepError
 from builder.lock.model import LockedChart, LockedFile
 from builder.plan.model import Output, Receipt, Step
-from builder.recipe.publishedchart import PublishedChart
+from builder.recipe.fetched import PublishedChart
 from builder.sources.charts import chart_in
 from builder.steps.chart import manifest_text
 from builder.steps.context import Job, StepContext
