@@ -4,6 +4,7 @@ import email.utils
 from typing import Final
 
 RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+BUSY: Final = frozenset({429, 503})  # fewer requests at once would help
 TRIES: Final = 8  # of one request that brings nothing
 _FIRST: Final = 0.5  # seconds
 _LONGEST: Final = 20.0

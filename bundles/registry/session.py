@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from bundles.errors import MissingError, SealiftError, printable
 from bundles.registry import retry
 from bundles.registry import url as urls
+from bundles.registry.lanes import Lanes
 from bundles.registry.place import Endpoint
 from bundles.registry.timing import Timing
 from bundles.registry.tokens import PULL, Tokens, TokenServerBusy
-from bundles.registry.transport import Answer, Transport
+from bundles.registry.transport import CONNECTIONS, Answer, Transport
 from bundles.registry.wire import Body, Broken, Check
 
 _MAX_ERROR: Final = 64 << 10  # bytes of an error's body
@@ -82,6 +83,7 @@ class Session:
         self._lock = threading.Lock()
         self._held: dict[str, float] = {}  # origin -> when it may be asked again
         self._answered: set[str] = set()
+        self._lanes = Lanes(CONNECTIONS)
 
     def patience(self, url: str, where: object, check: Check, tries: int = retry.TRIES) -> Patience:
         """For one piece of work at the host of `url`; `tries` that may fail one after the other."""
@@ -107,7 +109,7 @@ class Session:
             try:
                 if urls.same_origin(ask.url, endpoint.origin):
                     used = self._tokens.header(endpoint, ask.actions, ask.scopes)
-                answer = self._send(ask, used)
+                answer = self._send(ask, used, check)
                 if answer.status == 401 and renewed < 2:
                     asked = answer.headers("WWW-Authenticate")
                     answer.close()
@@ -125,11 +127,19 @@ class Session:
                 return answer
             self._judge(ask, answer, patience)
 
-    def _send(self, ask: Ask, authorization: str | None) -> Answer:
+    def _send(self, ask: Ask, authorization: str | None, check: Check) -> Answer:
         headers = dict(ask.headers)
         if authorization is not None:
             headers["Authorization"] = authorization
-        answer = self._transport.send(ask.method, ask.url, headers, ask.body() if ask.body else None, where=ask.where)
+        lane = self._lanes.enter(_origin(ask.url), check)
+        try:
+            body = ask.body() if ask.body else None
+            answer = self._transport.send(ask.method, ask.url, headers, body, where=ask.where)
+        except BaseException:
+            lane.leave()
+            raise
+        answer.left = lane.leave
+        (lane.busy if answer.status in retry.BUSY else lane.good)()
         self._answered.add(_origin(ask.url))
         return answer
 

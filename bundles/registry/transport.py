@@ -7,7 +7,7 @@ At most `CONNECTIONS` to one host at a time: a thread that wants one more waits 
 import contextlib
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,13 +28,17 @@ _AGENT: Final = "sealift"
 
 
 class Answer:
-    """An answer whose body is not read yet; to be left by `close`, which keeps the connection when nothing is left."""
+    """An answer whose body is not read yet; to be left by `close`, which keeps the connection when nothing is left.
+
+    `left` is called then, or on `drop`.
+    """
 
     def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
         """`url`: where it came from, after redirects."""
         self._response = response
         self.url = url
         self.status = response.status
+        self.left: Callable[[], None] = lambda: None
 
     def header(self, name: str) -> str | None:
         """A header's value."""
@@ -81,11 +85,13 @@ class Answer:
         else:
             self._response.close()
         self._response.release_conn()
+        self.left()
 
     def drop(self) -> None:
         """Ends the connection: what is still to come is not wanted."""
         self._response.close()
         self._response.release_conn()
+        self.left()
 
 
 class Transport:
