@@ -78,7 +78,7 @@ def _wanted(figure: Figure) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    bundles = sorted((ROOT / "out/bundles").glob("rke2-*-linux-amd64"))
+    bundles = sorted((ROOT / "out/bundles").glob("rke2-*-classic-linux-amd64"))
     parser = argparse.ArgumentParser(prog="bench", description="Measures Sealift against what it replaces.")
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *MEASURES], help=", ".join(MEASURES))
     parser.add_argument("--bundle", type=Path, default=bundles[-1] if bundles else None, required=not bundles)

@@ -33,22 +33,57 @@ state = "{state}"
     bin_dir = "{home}/cni/bin"
     conf_dir = "{home}/cni/conf"
 """
+# What only containerd 2 reads: docs/containerd-2.0.md of containerd, "What's breaking?".
+_CONFIG_3 = """
+version = 3
+root = "{root}"
+state = "{state}"
+[grpc]
+  address = "{socket}"
+[ttrpc]
+  address = "{socket}.ttrpc"
+[plugins.'io.containerd.internal.v1.opt']
+  path = "{home}/opt"
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "{pause}"
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+      SystemdCgroup = false
+  [plugins.'io.containerd.cri.v1.runtime'.cni]
+    bin_dir = "{home}/cni/bin"
+    conf_dir = "{home}/cni/conf"
+"""
+_CONFIGS = {2: _CONFIG, 3: _CONFIG_3}
 
 
 class Containerd:
     """`with Containerd(programs, home) as daemon:` starts `containerd` found in `path`, and ends it and its shims."""
 
     def __init__(
-        self, path: str, home: Path, *, pause: str = "docker.io/rancher/mirrored-pause:none", more: str = ""
+        self,
+        path: str,
+        home: Path,
+        *,
+        pause: str = "docker.io/rancher/mirrored-pause:none",
+        more: str = "",
+        version: int = 2,
     ) -> None:
-        """`path` is the whole PATH of the daemon and of its clients; `home` a private, empty folder; `more` TOML."""
+        """`path` is the whole PATH of the daemon and of its clients; `home` a private, empty folder; `more` TOML of
+        this `version` of its configuration.
+        """
         self.path = path
         self.home = home
         self.socket = Path("/run") / f"sealift-test-{secrets.token_hex(4)}.sock"  # unix sockets: 107 bytes at most
         home.mkdir(parents=True, exist_ok=True)
         self._config = home / "config.toml"
         self._config.write_text(
-            _CONFIG.format(root=home / "root", state=home / "state", socket=self.socket, home=home, pause=pause) + more
+            _CONFIGS[version].format(
+                root=home / "root", state=home / "state", socket=self.socket, home=home, pause=pause
+            )
+            + more
         )
         self._process: subprocess.Popen[bytes] | None = None
 
