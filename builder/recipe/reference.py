@@ -94,6 +94,8 @@ def takes(kind: Kind) -> str:
             return ", ".join(f"`{word}`" for word in kind.words)
         case Items():
             return f"list: {takes(kind.of)}"
+        case Record():
+            return "mapping: " + "; ".join(f"`{name}` -> {takes(field.kind)}" for name, field in kind.fields.items())
         case Table():
             return f"mapping: {_cell(kind.key.what)} -> {takes(kind.value)}"
         case ItemsOrTable():

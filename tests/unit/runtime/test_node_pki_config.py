@@ -132,9 +132,9 @@ def test_a_missing_file_is_an_error_only_when_it_was_named(tmp_path: Path) -> No
 
 
 def test_keys_without_effect_are_told(tmp_path: Path) -> None:
-    settings = from_flags([("cni", "canal")])
+    settings = from_flags([("prime", "true")])
     parsed = parse(settings, role="server", paths=node_paths(tmp_path), machine=MACHINE, where="")
-    assert parsed.warnings == ("--cni: cni has no effect here",)
+    assert parsed.warnings == ("--prime: prime has no effect here",)
 
 
 def test_a_machine_without_a_route_needs_an_address(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def test_a_report_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read(tmp_path / "r.json") == report()
     document = json.loads(encode(report()))
     assert list(document) == [
-        *("format", "ready", "bundle", "nodes", "pods", "images", "unused", "missing", "outside", "checks", "stages")
+        *("format", "ready", "bundle", "nodes", "pods", "images", "unused", "missing", "outside", "checks", "stages"),
+        "choices",
     ]
     assert document["nodes"] == [{"name": "prove1", "role": "server", "ready_seconds": 21.5}]
     assert document["outside"] == {"attempts": 0, "packets": 0, "control": True}
