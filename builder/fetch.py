@@ -37,6 +37,7 @@ from builder.sources.go import (
     with_toolchain,
 )
 from builder.sources.goclient import GoClient
+from builder.sources.imagefiles import IMAGE_SOURCE, Images
 from builder.sources.url import wanted_url
 from builder.sources.verified import Verified
 from builder.store import Store
@@ -179,6 +180,9 @@ def _wanted(
         )
     if each.source.startswith(SOURCE_PREFIX):
         return wanted_source(modules, each)
+    if each.source.startswith(IMAGE_SOURCE):
+        images = Images(store=options.store, reach=options.reach, env=options.env, cancel=options.cancel)
+        return images.wanted(each, offline=options.offline)
     if each.source.startswith(URL_SOURCE):
         return wanted_url(each, options.store, options.env, options.cancel, offline=options.offline)
     if each.source.startswith((DEB_SOURCE, BINARY_PREFIX)):

@@ -21,7 +21,7 @@ from builder.mirror.locking import lock_mirrored
 from builder.process import Cancel
 from builder.reach import Reach
 from builder.recipe.digest import recipe_digest
-from builder.recipe.fetched import PublishedChart, UrlComponent
+from builder.recipe.fetched import ImageFilesComponent, PublishedChart, UrlComponent
 from builder.recipe.model import (
     CompileComponent,
     Component,
@@ -133,8 +133,9 @@ class _Resolver:
         self._lock = old
         self._old = {each.component: each for each in old.inputs} if old is not None else {}
         self._published = Publishing(
-            recipe=recipe, old=old, store=options.store, env=options.env, say=options.say, cancel=options.cancel
-        )
+            recipe=recipe, old=old, store=options.store, env=options.env, say=options.say, cancel=options.cancel,
+            reach=options.reach,
+        )  # fmt: skip
         client = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
         self._modules = GoModules(client, Verified(options.store))
         self._toolchain = with_toolchain(self._modules, recipe, options.host)
@@ -202,6 +203,8 @@ class _Resolver:
             return local.lock_folder(self._recipe, component.name, folder)
         if isinstance(component, UserlandComponent):
             raise TypeError(component)  # it has several entries
+        if isinstance(component, ImageFilesComponent):
+            return self._published.lock_image(component)
         if isinstance(component, UrlComponent) or (isinstance(component, CompileComponent) and of_url(component)):
             return self._published.lock(component)
         return self._kept(component) or self._lock_fetched(component)

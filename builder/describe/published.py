@@ -15,7 +15,7 @@ def source(locked: LockedInput, version: str, licence: str, architecture: str) -
     kind, _, rest = locked.source.partition(":")
     digest = locked.files[0].digest
     if kind == "image":
-        reference = Reference.parse(rest)
+        reference = Reference.parse(rest.partition("#")[0])
         name, url = f"{reference.domain}/{reference.repository}", purl.image(reference, digest, architecture)
     else:
         name, url = last_part(rest), purl.download(last_part(rest), version, digest, rest)
@@ -51,6 +51,6 @@ def dependency(locked: LockedInput, architecture: str) -> dict[str, Any]:
     """A locked `url:` or `image:` input as a resource of the provenance (in-toto, ResourceDescriptor)."""
     kind, _, rest = locked.source.partition(":")
     digest = locked.files[0].digest
-    uri = rest if kind == "url" else purl.image(Reference.parse(rest), digest, architecture)
+    uri = rest if kind == "url" else purl.image(Reference.parse(rest.partition("#")[0]), digest, architecture)
     said: dict[str, Any] = {"name": locked.source, "uri": uri, "digest": {"sha256": digest.hex}}
     return said | ({"annotations": {"signedBy": locked.signed.hex}} if locked.signed is not None else {})

@@ -138,6 +138,8 @@ def wanted_source(component: Component) -> str:
 
 
 def _without_suite(source: str) -> str:
-    """`deb:bookworm/socat=1` -> `deb:socat=1`."""
+    """`deb:bookworm/socat=1` -> `deb:socat=1`; `image:NAME#linux/amd64` -> `image:NAME`."""
     kind, _, rest = source.partition(":")
+    if kind == "image":
+        return source.partition("#")[0]
     return f"{kind}:{rest.partition('/')[2]}" if kind in ("deb", "deb-source") and "/" in rest else source

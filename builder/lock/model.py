@@ -56,6 +56,7 @@ class LockedInput:
     | `go-source:MODULE@VERSION` | `h1` |
     | `deb:SUITE/NAME=VERSION`, `deb-source:SUITE/NAME=VERSION` | `files` |
     | `url:https://...` | `files`; `signed` names the key whose signature was checked when it was locked |
+    | `image:NAME#PLATFORM` | `files`: manifest, config, layers, lowest first |
     | `folder:PATH`, `file:PATH` | `digest` (a folder's: see builder.tree) |
     """
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from builder.lock.model import Lock, LockedInput
 from builder.lock.witnessed import disagreement
 from builder.process import Cancel
+from builder.reach import Reach
 from builder.recipe.digest import recipe_digest
-from builder.recipe.fetched import UrlComponent, Witness
+from builder.recipe.fetched import ImageFilesComponent, UrlComponent, Witness
 from builder.recipe.model import CompileComponent, Recipe
 from builder.recipe.places import beside
 from builder.recipe.urlkind import URL_SOURCE
+from builder.sources.imagefiles import Images, source_of
 from builder.sources.url import lock_url
 from builder.sources.urlclient import UrlClient, wire_of
 from builder.sources.witness import read_key
@@ -39,6 +41,7 @@ class Publishing:
     env: Mapping[str, str] = field(repr=False)
     say: Callable[[str], None]
     cancel: Cancel
+    reach: Reach
 
     def lock(self, component: UrlComponent | CompileComponent) -> LockedInput:
         """The component's entry."""
@@ -49,6 +52,16 @@ class Publishing:
         self.say(f"locking {URL_SOURCE}{url}")
         client = UrlClient(wire_of(self.env), real_timing(), self.cancel)
         return lock_url(client, self.store, component.name, url, witness, key)
+
+    def lock_image(self, component: ImageFilesComponent) -> LockedInput:
+        """The entry of a component that takes files out of an image, for the recipe's platform."""
+        platform = self.recipe.platforms[0]
+        found = self.old.of(component.name) if self.old is not None else ()
+        if len(found) == 1 and found[0].source == source_of(component, platform):
+            return found[0]
+        self.say(f"locking {source_of(component, platform)}")
+        images = Images(store=self.store, reach=self.reach, env=self.env, cancel=self.cancel)
+        return images.lock(component, platform)
 
     def _kept(self, name: str, source: str, witness: Witness, key: PublicKey | None) -> LockedInput | None:
         """The old entry, while it is of this source, its digest is what the recipe says, and its signer the same."""

@@ -35,6 +35,7 @@ _PINS = {
     "folder": {"sha256"},
     "file": {"sha256"},
     "url": {"files"},
+    "image": {"files"},
 }
 _PLAIN = re.compile(r"[A-Za-z0-9_./](?:[A-Za-z0-9_./@=+~-]|:(?=[A-Za-z0-9./+]))*")
 
@@ -53,10 +54,11 @@ _STEP = r"(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~+-]+"
 _MODULE = rf"{_STEP}(?:/{_STEP})*@v[A-Za-z0-9.+-]+"
 _DEB = r"[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+=[A-Za-z0-9.+:~-]+"
 _LOCAL = r"(?:\./)?(?!\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~@-]*(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._+~@-]+)*"
+_IMAGE = r"[a-zA-Z0-9][A-Za-z0-9._:/@-]*#[a-z0-9]+(?:/[a-z0-9]+){1,2}"
 # No registry of packages is named: where they come from is the machine's own configuration.
 _SOURCE = Text(
     what="a source",
-    pattern=rf"(?:go|go-source):{_MODULE}|(?:deb|deb-source):{_DEB}|(?:folder|file):{_LOCAL}|url:{words.URL}",
+    pattern=rf"(?:go|go-source):{_MODULE}|(?:deb|deb-source):{_DEB}|(?:folder|file):{_LOCAL}|url:{words.URL}|image:{_IMAGE}",
     example="go:example.org/lib@v1.2.3",
 )
 _TOOLCHAIN = Text(what="a toolchain", pattern=r"go-toolchain:1\.[0-9]+\.[0-9]+", example="go-toolchain:1.26.8")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedInput
 from builder.plan.model import Step, content_id
-from builder.recipe.fetched import PublishedChart, UrlComponent
+from builder.recipe.fetched import ImageFilesComponent, PublishedChart, UrlComponent
 from builder.recipe.model import (
     CHARTS,
     AssembleImage,
@@ -21,7 +21,21 @@ from builder.recipe.model import (
     UserlandComponent,
 )
 from builder.recipe.taken import MirrorImage
-from builder.steps import chart, compile, deb, file, go, image, layer, licences, publishedchart, render, url, userland
+from builder.steps import (
+    chart,
+    compile,
+    deb,
+    file,
+    go,
+    image,
+    imagefiles,
+    layer,
+    licences,
+    publishedchart,
+    render,
+    url,
+    userland,
+)
 from builder.steps import mirror as mirrored
 from builder.steps.context import Job
 from bundles.digest import Digest
@@ -138,6 +152,8 @@ def _component_job(
         return compile.describe(component, locked, lock.epoch, platform, tools)
     if isinstance(component, DebComponent):
         return deb.describe(component, locked, platform)
+    if isinstance(component, ImageFilesComponent):
+        return imagefiles.describe(component, locked, platform)
     if isinstance(component, UrlComponent):
         return url.describe(component, locked, platform)
     return file.describe(component, locked, size=_size(recipe, component.name, None, sizes))
