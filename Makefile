@@ -12,7 +12,7 @@ export SETUP MINUTES
 sealift = $(VENV)/bin/sealift
 minutes = scripts/minutes.sh
 
-.PHONY: bundle boot test fuzz check bench generate clean
+.PHONY: bundle boot test fuzz check check-all bench generate clean
 
 bundle: $(VENV)/.installed
 	@scripts/doctor.sh $(sealift) $(RECIPE)
@@ -39,6 +39,11 @@ fuzz: $(VENV)/.installed-test
 	@$(minutes) "fuzz" $(VENV)/bin/python -m tests.fuzz.run --keep --seconds $(SECONDS) $(TARGETS)
 
 # Formatting, lint and types.
+# Builds RECIPE, then all of it a second time from nothing, and says of what differs where and how. Twice as long.
+check-all: $(VENV)/.installed
+	@scripts/doctor.sh $(sealift) $(RECIPE)
+	@$(minutes) "check-all" $(sealift) build $(RECIPE) --output $(OUT)/bundles --check
+
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .

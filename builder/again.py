@@ -7,23 +7,29 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from builder.assemble import write_bundle
+from builder.errors import StepError
+from builder.facts.bytesdiff import explain
 from builder.mirror.archives import TakenArchives
 from builder.mirror.bring import bringer
 from builder.plan.graph import Plan
 from builder.plan.model import Receipt
+from builder.process import run
 from builder.run import run_missing
 from builder.sandbox import Sandbox
 from builder.store import Store
 from bundles import index
-from bundles.errors import SealiftError
+from bundles.errors import MissingError, SealiftError
 from bundles.files import os_errors
 from bundles.index import BundleIndex
 
 if TYPE_CHECKING:
     from builder.build import BuildOptions, Sources
+
+
+_DIFFOSCOPE: Final = 600.0  # seconds
 
 
 def check_again(
@@ -41,6 +47,7 @@ def check_again(
         plan = plan_build(sources, platform, cold.store, cold.env)
         second, _ = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, cold)
         different = list(differences(plan, first, second))
+        different += explained(plan, first, second, options, cold.store)
         if not different:
             (folder / "bundle").mkdir()
             spec = bundle_spec(sources, platform, plan, second)
@@ -73,6 +80,50 @@ def differences(plan: Plan, first: Mapping[str, Receipt], second: Mapping[str, R
             yield f"{name}: {', '.join(names) or 'its facts'}"
 
 
+def explained(
+    plan: Plan, first: Mapping[str, Receipt], second: Mapping[str, Receipt], options: "BuildOptions", cold: Store
+) -> Iterator[str]:
+    """How the outputs differ of which `differences` tells: sections and bytes, and a report where diffoscope is."""
+    for step, name in differing_outputs(plan, first, second):
+        one, two = (found[step].outputs.get(name) for found in (first, second))
+        if one is None or two is None:
+            yield f"  {name}: only the {'first' if one else 'second'} build made it"
+        elif one.digest == two.digest:
+            yield f"  {name}: mode {one.mode:o}, then {two.mode:o}"
+        else:
+            rows = explain(options.store.read(one.digest), cold.read(two.digest))
+            yield from (f"  {name}: {row}" for row in rows)
+            report = options.store.logs / f"differs-{one.digest.hex[:12]}-{two.digest.hex[:12]}.txt"
+            if diffoscope(options.store.path(one.digest), cold.path(two.digest), report, options):
+                yield f"  {name}: all of it in {report}"
+
+
+def differing_outputs(
+    plan: Plan, first: Mapping[str, Receipt], second: Mapping[str, Receipt]
+) -> Iterator[tuple[str, str]]:
+    """Step and output of what came out differently although what the step needs came out the same. Pure."""
+    differ: set[str] = set()
+    for job in plan.jobs:
+        name = job.step.name
+        one, two = first[name].outputs, second[name].outputs
+        if first[name] == second[name]:
+            continue
+        differ.add(name)
+        if differ.isdisjoint(job.step.needs):
+            yield from ((name, key) for key in sorted({*one, *two}) if one.get(key) != two.get(key))
+
+
+def diffoscope(one: Path, two: Path, report: Path, options: "BuildOptions") -> bool:
+    """Whether diffoscope is installed and wrote what it found; it may take minutes for large programs."""
+    environment = {"PATH": options.env.get("PATH", ""), "LC_ALL": "C.UTF-8", "TMPDIR": str(report.parent)}
+    command = ["diffoscope", "--no-progress", "--text", str(report), str(one), str(two)]
+    try:
+        done = run(command, cwd=Path("/"), env=environment, check=False, timeout=_DIFFOSCOPE, cancel=options.cancel)
+    except (MissingError, StepError):
+        return False
+    return done.code == 1 and report.exists()
+
+
 def spec_name(document: BundleIndex) -> str:
     """The name of the bundle's folder."""
     return index.folder_name(
@@ -90,7 +141,8 @@ def _cold_store(root: Path, sources: "Sources", warm: Store) -> Store:
     with os_errors(root):
         store.go_mod.rmdir()
         store.go_mod.symlink_to(warm.go_mod, target_is_directory=True)
-        fetched = {file.digest: file.size for locked in sources.lock.inputs for file in locked.files}
+        fetched = {file.digest: file.size for locked in (*sources.lock.inputs, *sources.lock.buildroot)
+                   for file in locked.files}  # fmt: skip
         fetched |= {blob.digest: blob.size for image in sources.lock.images for blob in image.blobs}
         for digest, size in fetched.items():
             if warm.has(digest, size) and not store.has(digest):

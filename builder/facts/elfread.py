@@ -33,6 +33,23 @@ def read_elf(content: bytes) -> ElfFacts | None:
         return None  # a damaged file must not take the reader down with it
 
 
+def read_sections(content: bytes) -> dict[str, tuple[int, bytes]]:
+    """Bytes with ELF's magic -> section name -> offset and bytes, the ELF header first; empty for damaged files."""
+    try:
+        elf = ELFFile(io.BytesIO(content))
+        if _endless(elf):
+            return {}
+        found = {"ELF header": (0, content[: elf.header.e_ehsize])}
+        for number, section in enumerate(elf.iter_sections()):
+            if section.header.sh_type != "SHT_NOBITS" and section.header.sh_size:
+                start = int(section.header.sh_offset)
+                name = section.name if section.name and section.name not in found else f"section {number}"
+                found[name] = (start, content[start : start + int(section.header.sh_size)])
+        return found
+    except _DAMAGE:
+        return {}
+
+
 def _endless(elf: ELFFile) -> bool:
     """Whether its tables cannot be: 2**64 sections of no size would be looked at one by one."""
     header = elf.header
