@@ -1,8 +1,8 @@
 """Same lock, same bytes: another path, store, worker count, umask, time zone and locale give an identical bundle.
 
 The other store is cold: frames are compressed again, and the small programs compiled again: C with a configure script,
-cgo, plain Go. The large ones take the same way and half an hour more: `make check-all` is for them. A program whose very
-content id was compiled twice by an earlier run is taken over (tests/support/proofs.py); the test says which.
+cgo, plain Go. The large ones take the same way and half an hour more: `make check-all` is for them. A program whose
+very content id was compiled twice by an earlier run is taken over (tests/support/proofs.py); the test says which.
 """
 
 import hashlib
