@@ -41,8 +41,9 @@ def command(
     """
     from builder.registry import open_registry
     from bundles.errors import UsageError
+    from bundles.registry.opened import opened_bundle
     from bundles.registry.place import is_loopback, parse_place, parse_prefix
-    from bundles.registry.push import opened_bundle, push_bundle
+    from bundles.registry.push import push_bundle
     from bundles.registry.site import push_images, site_registries
     from bundles.source import open_source
     from bundles.talk import human_bytes

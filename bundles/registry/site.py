@@ -3,15 +3,18 @@
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
+from bundles.crew import Crew, Seat
 from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
 from bundles.reference import Reference
 from bundles.registry.documents import Document
 from bundles.registry.mirrors import registries_yaml
+from bundles.registry.opened import Blob, BundleImage, Opened
 from bundles.registry.place import Repository
 from bundles.registry.protocol import Registry
-from bundles.registry.push import Blob, BundleImage, Opened, Sent, push_blobs, put_manifest
+from bundles.registry.push import WORKERS, Sent, put_manifest, send_blobs
 from bundles.registry.session import no_check
 from bundles.talk import Progress
 
@@ -37,17 +40,24 @@ def push_images(
     places = [_place(image, host, prefix) for image in bundle.images]
     if twice := {str(one) for one in places if places.count(one) > 1}:
         raise FormatError("two images would have one name", where=host, got=", ".join(sorted(twice)))
-    placed = []
-    for image, (repository, tag) in zip(bundle.images, places, strict=True):
-        digest = registry.has_manifest(repository, tag, no_check)
-        known = {one.digest for one in (image.manifest, image.kept) if one is not None}
-        if was_sent := digest not in known:
-            _push(registry, repository, image, sent, progress)
-            digest = _tag(registry, repository, tag, image).digest
-            sent.manifests += 1
-        assert digest is not None
-        placed.append(Placed(reference=image.reference, repository=repository, tag=tag, digest=digest, sent=was_sent))
-    return placed
+    jobs = [_Job(image, *place) for image, place in zip(bundle.images, places, strict=True)]
+    there = Crew(partial(_digest, registry), _alike).all(jobs, WORKERS)
+    missing = [job for job, digest in zip(jobs, there, strict=True) if digest is None]
+    # Each blob comes to this registry once, and is mounted from there into every other repository.
+    homes = {blob.digest: (blob, job.repository) for job in reversed(missing) for blob in job.blobs}
+    news = [home for digest, home in homes.items() if (host, digest) not in sent.at]
+    if news:
+        send_blobs(registry, news, sent, progress, host)
+    made = Crew(_Put(registry, sent), _alike).all(missing, WORKERS)
+    now = dict(zip(missing, made, strict=True))
+    sent.manifests += len(missing)
+    return [
+        Placed(
+            reference=job.image.reference, repository=job.repository, tag=job.tag, digest=digest or now[job],
+            sent=digest is None,
+        )
+        for job, digest in zip(jobs, there, strict=True)
+    ]  # fmt: skip
 
 
 def site_registries(bundle: Opened, host: str, prefix: str, *, plain: bool) -> str:
@@ -55,10 +65,45 @@ def site_registries(bundle: Opened, host: str, prefix: str, *, plain: bool) -> s
     return registries_yaml(host, prefix, _domains(bundle.images), plain=plain)
 
 
-def _push(registry: Registry, repository: Repository, image: BundleImage, sent: Sent, progress: Progress) -> None:
-    blobs: list[Blob] = [image.config, *image.layers]
-    push_blobs(registry, repository, blobs, sent, progress)
-    put_manifest(registry, repository, image.manifest)
+@dataclass(frozen=True, eq=False)  # one is the same as itself alone
+class _Job:
+    """An image and its name in the site's registry."""
+
+    image: BundleImage
+    repository: Repository
+    tag: str
+
+    @property
+    def blobs(self) -> list[Blob]:
+        return list({blob.digest: blob for blob in (self.image.config, *self.image.layers)}.values())
+
+
+def _alike(job: _Job) -> int:
+    """Images are taken in their order."""
+    return 0
+
+
+def _digest(registry: Registry, job: _Job, seat: Seat) -> Digest | None:
+    """What is under the name already, if that is the image."""
+    found = registry.has_manifest(job.repository, job.tag, seat.go_on)
+    return found if found in {one.digest for one in (job.image.manifest, job.image.kept) if one is not None} else None
+
+
+@dataclass(frozen=True)
+class _Put:
+    """Mounts an image's blobs, then puts its manifest; what a registry does not mount is sent."""
+
+    registry: Registry
+    sent: Sent
+
+    def __call__(self, job: _Job, seat: Seat) -> Digest:
+        for blob in job.blobs:
+            known = self.sent.known(job.repository, blob.digest)
+            if known != job.repository:
+                self.registry.push_blob(job.repository, blob.digest, blob.size, blob.read, seat.go_on, known)
+        if job.image.kept is not None:
+            put_manifest(self.registry, job.repository, job.image.manifest)
+        return _tag(self.registry, job.repository, job.tag, job.image).digest
 
 
 def _tag(registry: Registry, repository: Repository, tag: str, image: BundleImage) -> Document:

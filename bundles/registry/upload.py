@@ -48,13 +48,15 @@ class Upload:
         self, endpoint: Endpoint, digest: Digest, size: int, read: Read, check: Check, mount_from: Repository | None
     ) -> bool:
         """See protocol.Registry.push_blob."""
-        if self.has(endpoint, digest, check):
+        if mount_from is None and self.has(endpoint, digest, check):
             return False
         where = f"{endpoint}: {digest}"
         for _ in range(_STARTS):
             place = self._begin(endpoint, digest, where, check, mount_from)
             if place is None:
                 return False
+            if mount_from is not None and self.has(endpoint, digest, check):
+                return False  # it mounts nothing, and has it; the upload that it began instead ends by itself
             try:
                 if size > self._piece:
                     place = self._pieces(endpoint, place, size, read, where, check)

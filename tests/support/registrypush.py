@@ -1,7 +1,8 @@
 """Pushing in-process."""
 
 from bundles.digest import Digest
-from bundles.registry.push import Sent, opened_bundle
+from bundles.registry.opened import opened_bundle
+from bundles.registry.push import Sent
 
 opened = opened_bundle
 

@@ -13,9 +13,10 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError
 from bundles.index import BundleIndex, File
 from bundles.registry import artifact
+from bundles.registry.opened import opened_bundle
 from bundles.registry.place import Place, Repository, parse_place
 from bundles.registry.pull import Pulled, pull_bundle
-from bundles.registry.push import Sent, opened_bundle, push_bundle
+from bundles.registry.push import Sent, push_bundle
 from bundles.registry.site import Placed, push_images, site_registries
 from bundles.signing import names
 from bundles.source import open_source

@@ -14,9 +14,10 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError, UsageError
 from bundles.registry.client import Settings
 from bundles.registry.credentials import Credentials
+from bundles.registry.opened import opened_bundle
 from bundles.registry.orasclient import VerifiedRegistry
 from bundles.registry.place import Repository
-from bundles.registry.push import opened_bundle, push_bundle
+from bundles.registry.push import push_bundle
 from bundles.source import open_source
 from bundles.talk import SilentProgress
 from tests.support.bundles import add_documents, make_bundle
