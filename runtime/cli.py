@@ -30,6 +30,7 @@ from runtime.commands.reset import reset
 from runtime.commands.secrets import secrets_encrypt
 from runtime.commands.server import server
 from runtime.commands.status import status
+from runtime.commands.token import token
 from runtime.commands.watch import watch
 from runtime.layout import DEFAULT_SHIM_DIR, NodeLayout
 
@@ -63,6 +64,7 @@ for _verb in (
     etcd_member,
     certificate,
     secrets_encrypt,
+    token,
     reset,
     pull,
     prove,

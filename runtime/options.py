@@ -19,6 +19,17 @@ def debug_flag(function: F) -> F:
     return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback with an error.")(function)
 
 
+def node_flags(function: F) -> F:
+    """`--data-dir`, `--config` and `--debug` of verbs that read a node's configuration: none given, RKE2's own."""
+    data_dir = click.option(
+        "--data-dir", type=PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
+    )
+    config = click.option(
+        "--config", type=PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
+    )
+    return data_dir(config(debug_flag(function)))
+
+
 def json_flag(function: F) -> F:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")(function)

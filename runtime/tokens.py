@@ -4,6 +4,7 @@ k3s pkg/server/server.go (token files) and pkg/daemons/control/deps (server/cred
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +13,13 @@ from bundles.files import atomic_symlink, os_errors
 from runtime.entropy import Entropy
 from runtime.nodeconf.model import NodeConfig, Token
 from runtime.nodefiles import SECRET_FILE, read_file, settle
-from runtime.supervisor import token
+from runtime.supervisor import hashes, token
 from runtime.supervisor.callers import AGENT, SERVER, Secrets
 from runtime.supervisor.token import AGENT_USER, SERVER_USER, JoinToken
 
 _OCTETS: Final = 16  # of a secret; 128 bits cannot be guessed over a network
+_ROTATED: Final = "rotated-tokens"  # hashes, the latest last
+_REMEMBERED: Final = 4
 
 
 def configured(given: Token | None, *, default_user: str) -> JoinToken | None:
@@ -35,15 +38,18 @@ def configured(given: Token | None, *, default_user: str) -> JoinToken | None:
     return token.parse(_decoded(data, given.file), default_user=default_user, where=given.file)
 
 
-def ensure_tokens(node: NodeConfig, *, authority: bytes, entropy: Entropy) -> Secrets:
+def ensure_tokens(
+    node: NodeConfig, *, authority: bytes, entropy: Entropy, say: Callable[[str], None] = lambda line: None
+) -> Secrets:
     """server/token, node-token, agent-token and cred/passwd of a server; returns the secrets.
 
     `authority` is server-ca.crt, whose hash tokens pin. A configured token that is not the cluster's is refused: the
-    machines that joined know the old one. Raises UsageError for that.
+    machines that joined know the old one. Raises UsageError for that. One that was the cluster's until it was rotated
+    is told, and does not keep a server from starting.
     """
     paths = node.paths
-    server = _kept(paths.server_token, configured(node.token, default_user=SERVER_USER), "token")
-    secret = server or entropy.octets(_OCTETS).hex()
+    server = _kept(node, configured(node.token, default_user=SERVER_USER), say)
+    secret = server or fresh_secret(entropy)
     pinned = token.authority_hash(authority)
     text = JoinToken(authority=pinned, user=SERVER_USER, secret=secret).text
     settle(paths.server_token, f"{text}\n".encode(), SECRET_FILE)
@@ -61,8 +67,26 @@ def ensure_tokens(node: NodeConfig, *, authority: bytes, entropy: Entropy) -> Se
         settle(paths.agent_token, f"{own}\n".encode(), SECRET_FILE)
     elif kept is None:
         _link(paths.agent_token, paths.server_token.name)
-    settle(paths.cred / "passwd", _passwd(secret, agent), SECRET_FILE)
+    settle(paths.cred / "passwd", passwd(secret, agent), SECRET_FILE)
     return Secrets(server=secret, agent=agent)
+
+
+def change_server_secret(node: NodeConfig, secret: str, *, authority: bytes, entropy: Entropy) -> bool:
+    """Another secret for servers, and for agents where they had the same; False when it was that already.
+
+    The old one is remembered by its hash, so that a start with the old configuration can say what has happened.
+    """
+    before = read_secrets(node)
+    if before.server == secret:
+        return False
+    rotated = node.paths.cred / _ROTATED
+    old = hashes.make(before.server, entropy.octets(hashes.SALT_OCTETS))
+    lines = [*(read_file(rotated) or b"").decode().splitlines(), old][-_REMEMBERED:]
+    settle(rotated, "".join(f"{line}\n" for line in lines).encode(), SECRET_FILE)
+    text = JoinToken(authority=token.authority_hash(authority), user=SERVER_USER, secret=secret).text
+    settle(node.paths.server_token, f"{text}\n".encode(), SECRET_FILE)
+    settle(node.paths.cred / "passwd", passwd(secret, read_secrets(node).agent), SECRET_FILE)
+    return True
 
 
 def read_secrets(node: NodeConfig) -> Secrets:
@@ -71,26 +95,41 @@ def read_secrets(node: NodeConfig) -> Secrets:
     return Secrets(server=server, agent=agent)
 
 
+def fresh_secret(entropy: Entropy) -> str:
+    """A secret that nobody guesses."""
+    return entropy.octets(_OCTETS).hex()
+
+
 def ensure_node_password(path: Path, entropy: Entropy) -> str:
     """The password that proves this machine to be the node of its name; made once, 0600."""
     found = read_file(path)
     if found and (text := _decoded(found, path).strip()):
         return text
-    made = entropy.octets(_OCTETS).hex()
+    made = fresh_secret(entropy)
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     settle(path, f"{made}\n".encode(), SECRET_FILE)
     return made
 
 
-def _kept(path: Path, given: JoinToken | None, key: str) -> str | None:
+def _kept(node: NodeConfig, given: JoinToken | None, say: Callable[[str], None]) -> str | None:
+    path = node.paths.server_token
     found = read_file(path)
+    if given is not None and not given.user:
+        raise UsageError("a bootstrap token is no token of a cluster", hint="those are for agents, and end")
     if found is None:
         return given.secret if given else None
     kept = token.parse(_decoded(found, path), default_user=SERVER_USER, where=path).secret
     if given is not None and given.secret != kept:
-        hint = f"take {key} out of the configuration, or change the token of the cluster first"
-        raise UsageError(f"{key} is not the cluster's", where=path, hint=hint)
+        if not _was_rotated(node, given.secret):
+            hint = "take token out of the configuration, or change the token of the cluster first: token rotate"
+            raise UsageError("token is not the cluster's", where=path, hint=hint)
+        say("warning: the cluster's token was rotated: put the new one, or none, into the configuration")
     return kept
+
+
+def _was_rotated(node: NodeConfig, secret: str) -> bool:
+    lines = (read_file(node.paths.cred / _ROTATED) or b"").decode().splitlines()
+    return any(hashes.matches(line, secret) for line in lines)
 
 
 def _secret(path: Path) -> str:
@@ -114,7 +153,7 @@ def _link(link: Path, name: str) -> None:
     atomic_symlink(link, name)
 
 
-def _passwd(server: str, agent: str) -> bytes:
-    """k3s pkg/passwd: password, name, uid, groups."""
+def passwd(server: str, agent: str) -> bytes:
+    """server/cred/passwd (k3s pkg/passwd): password, name, uid, groups."""
     rows = ((agent, AGENT_USER, AGENT_USER, AGENT), (server, SERVER_USER, SERVER_USER, SERVER))
     return "".join(",".join(row) + "\n" for row in rows).encode()

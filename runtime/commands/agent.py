@@ -5,23 +5,16 @@ from pathlib import Path
 import click
 
 from runtime import options
-from runtime.layout import DEFAULT_DATA_DIR
 
 
 @click.command()
 @click.option("--server", "-s", "url", metavar="URL", help="A server to join: https://HOST:9345.")
 @click.option("--token", "-t", metavar="TOKEN", help="What to join with. Others see it in the list of processes.")
 @click.option("--token-file", type=options.PATH, metavar="FILE", help="The same, from a file.")
-@click.option(
-    "--data-dir", type=options.PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
-)
-@click.option(
-    "--config", type=options.PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
-)
+@options.node_flags
 @click.option("--node-name", metavar="NAME", help="The Node's name; the machine's when not given.")
 @click.option("--node-ip", metavar="IP", help="The Node's address; that of the default route when not given.")
 @click.option("--allow-unlisted-images", is_flag=True, help="Import archives that no admitted bundle lists, as RKE2.")
-@options.debug_flag
 def agent(
     url: str | None,
     token: str | None,

@@ -18,16 +18,6 @@ def certificate() -> None:
     """See when this node's certificates end, and replace them."""
 
 
-def _flags(function: options.F) -> options.F:
-    data_dir = click.option(
-        "--data-dir", type=options.PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
-    )
-    config = click.option(
-        "--config", type=options.PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
-    )
-    return data_dir(config(options.debug_flag(function)))
-
-
 def _node(data_dir: Path | None, config: Path | None) -> "Node":
     """A server when there is a server's folder of certificates, else an agent."""
     from runtime.daemon.setup import make_node
@@ -44,7 +34,7 @@ def _node(data_dir: Path | None, config: Path | None) -> "Node":
 
 
 @certificate.command()
-@_flags
+@options.node_flags
 @options.json_flag
 def check(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
     """List all certificates: when each ends (UTC), whose it is, its file. Exit code 1 when one has ended.
@@ -75,7 +65,7 @@ def check(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
 
 
 @certificate.command(name="rotate")
-@_flags
+@options.node_flags
 @click.option(
     "--service", "-s", "services", multiple=True, metavar="NAME", help="Of this service only (several times)."
 )

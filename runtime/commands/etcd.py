@@ -7,20 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime import options
-from runtime.layout import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from runtime.daemon.context import Node
-
-
-def _flags(function: options.F) -> options.F:
-    data_dir = click.option(
-        "--data-dir", type=options.PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
-    )
-    config = click.option(
-        "--config", type=options.PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
-    )
-    return data_dir(config(options.debug_flag(function)))
 
 
 def _node(data_dir: Path | None, config: Path | None, *flags: tuple[str, str | None]) -> "Node":
@@ -40,7 +29,7 @@ def etcd_snapshot() -> None:
 
 
 @etcd_snapshot.command()
-@_flags
+@options.node_flags
 @click.option("--name", default="on-demand", show_default=True, metavar="NAME", help="How the file's name begins.")
 @click.option("--dir", "folder", metavar="DIR", help="Where to. [default: the configuration's, server/db/snapshots]")
 @options.json_flag
@@ -58,7 +47,7 @@ def save(data_dir: Path | None, config: Path | None, name: str, folder: str | No
 
 
 @etcd_snapshot.command(name="ls")
-@_flags
+@options.node_flags
 @options.json_flag
 def list_(data_dir: Path | None, config: Path | None, as_json: bool) -> None:
     """List those of this server, oldest first: name, size in bytes, time (UTC)."""
@@ -76,7 +65,7 @@ def list_(data_dir: Path | None, config: Path | None, as_json: bool) -> None:
 
 
 @etcd_snapshot.command()
-@_flags
+@options.node_flags
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def delete(data_dir: Path | None, config: Path | None, names: tuple[str, ...]) -> None:
     """Delete some, by name."""
@@ -89,7 +78,7 @@ def delete(data_dir: Path | None, config: Path | None, names: tuple[str, ...]) -
 
 
 @etcd_snapshot.command()
-@_flags
+@options.node_flags
 @click.option("--name", default="on-demand", show_default=True, metavar="NAME", help="How their names begin.")
 @click.option("--snapshot-retention", "retention", type=click.IntRange(0), help="Keep so many. [default: configured]")
 def prune(data_dir: Path | None, config: Path | None, name: str, retention: int | None) -> None:
@@ -108,7 +97,7 @@ def etcd_member() -> None:
 
 
 @etcd_member.command(name="ls")
-@_flags
+@options.node_flags
 @options.json_flag
 def list_members(data_dir: Path | None, config: Path | None, as_json: bool) -> None:
     """List them: name, address, and whether they vote."""
@@ -126,7 +115,7 @@ def list_members(data_dir: Path | None, config: Path | None, as_json: bool) -> N
 
 
 @etcd_member.command()
-@_flags
+@options.node_flags
 @click.argument("name", metavar="NAME")
 def remove(data_dir: Path | None, config: Path | None, name: str) -> None:
     """Remove a member, by its name or its Node's: a machine that will not come back.

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime import options
-from runtime.layout import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from runtime.secretkeys.rotate import Rotation
 
 
 @click.group(name="secrets-encrypt")
@@ -14,30 +17,18 @@ def secrets_encrypt() -> None:
     """See and rotate the key that Secrets are encrypted with in etcd. They always are."""
 
 
-def _flags(function: options.F) -> options.F:
-    data_dir = click.option(
-        "--data-dir", type=options.PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
-    )
-    config = click.option(
-        "--config", type=options.PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
-    )
-    return data_dir(config(options.debug_flag(function)))
-
-
 @secrets_encrypt.command()
-@_flags
+@options.node_flags
 @options.json_flag
 def status(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
     """Tell the keys of this server, the writing one first, and how the last rotation stands.
 
     Exit code 1 when the state is not that of the configuration.
     """
-    import hashlib
-
     from bundles.errors import MissingError
     from runtime.daemon.setup import make_node
     from runtime.nodefiles import read_file
-    from runtime.secretkeys.config import read_keys, read_state
+    from runtime.secretkeys.config import digest_of, read_keys, read_state
 
     node = make_node("server", data_dir=data_dir, config=config, flags=(), allow_unlisted=False, say=_say)
     path = node.paths.encryption_config
@@ -46,7 +37,7 @@ def status(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
         raise MissingError("no encryption configuration", where=path, hint="is this a server?")
     keys = read_keys(data, where=path)
     stage, digest = read_state(read_file(node.paths.encryption_state))
-    matches = digest == hashlib.sha256(data).hexdigest()
+    matches = digest == digest_of(data)
     if as_json:
         click.echo(json.dumps({"keys": [key.name for key in keys], "stage": stage, "matches": matches}))
     else:
@@ -56,14 +47,47 @@ def status(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
     return 0 if matches else 1
 
 
-@secrets_encrypt.command(name="rotate-keys")
-@_flags
-def rotate_keys(data_dir: Path | None, config: Path | None) -> None:
-    """Encrypt all Secrets with a new key, then forget the old one. The daemon runs; takes some minutes.
+@secrets_encrypt.command()
+@options.node_flags
+def prepare(data_dir: Path | None, config: Path | None) -> None:
+    """First step: a new key that every server can read with. Waits for all of them, up to a minute or two."""
+    import asyncio
 
-    In a cluster of one server. Interrupted, it goes on where it was when it is run again.
+    asyncio.run(_rotation(data_dir, config).prepare())
+
+
+@secrets_encrypt.command()
+@options.node_flags
+def rotate(data_dir: Path | None, config: Path | None) -> None:
+    """Second step: every server writes with the new key; the old one still reads."""
+    import asyncio
+
+    asyncio.run(_rotation(data_dir, config).rotate())
+
+
+@secrets_encrypt.command()
+@options.node_flags
+def reencrypt(data_dir: Path | None, config: Path | None) -> None:
+    """Third step: write every Secret once more, then take the old key away."""
+    import asyncio
+
+    _say(f"{asyncio.run(_rotation(data_dir, config).reencrypt())} Secrets written")
+
+
+@secrets_encrypt.command(name="rotate-keys")
+@options.node_flags
+def rotate_keys(data_dir: Path | None, config: Path | None) -> None:
+    """All three steps. Run it on one server while all of them run; takes some minutes.
+
+    No server has to be restarted: they take the keys from etcd. Interrupted, it goes on where it was when it is run
+    again, here or on another server.
     """
     import asyncio
+
+    _say(f"{asyncio.run(_rotation(data_dir, config).run())} Secrets written")
+
+
+def _rotation(data_dir: Path | None, config: Path | None) -> "Rotation":
     from datetime import UTC, datetime
 
     from runtime.daemon.setup import make_node
@@ -72,7 +96,7 @@ def rotate_keys(data_dir: Path | None, config: Path | None) -> None:
     from runtime.secretkeys.rotate import Rotation
 
     node = make_node("server", data_dir=data_dir, config=config, flags=(), allow_unlisted=False, say=_say)
-    rotation = Rotation(
+    return Rotation(
         node=node.config,
         admin=node.admin,
         gateway=local_gateway(node.config),
@@ -80,7 +104,6 @@ def rotate_keys(data_dir: Path | None, config: Path | None) -> None:
         now=datetime.now(UTC),
         say=_say,
     )
-    _say(f"{asyncio.run(rotation.run())} Secrets written")
 
 
 def _say(line: str) -> None:

@@ -5,16 +5,10 @@ from pathlib import Path
 import click
 
 from runtime import options
-from runtime.layout import DEFAULT_DATA_DIR
 
 
 @click.command()
-@click.option(
-    "--data-dir", type=options.PATH, metavar="DIR", help=f"RKE2's data directory. [default: {DEFAULT_DATA_DIR}]"
-)
-@click.option(
-    "--config", type=options.PATH, metavar="FILE", help="RKE2's configuration. [default: its own, if it is there]"
-)
+@options.node_flags
 @click.option("--node-name", metavar="NAME", help="The Node's name; the machine's when not given.")
 @click.option("--node-ip", metavar="IP", help="The Node's address; that of the default route when not given.")
 @click.option("--disable", multiple=True, metavar="NAME", help="Do not run this chart or manifest (several times).")
@@ -26,7 +20,6 @@ from runtime.layout import DEFAULT_DATA_DIR
     "--cluster-reset-restore-path", "snapshot", metavar="FILE", help="With --cluster-reset: from this snapshot."
 )
 @click.option("--allow-unlisted-images", is_flag=True, help="Import archives that no admitted bundle lists, as RKE2.")
-@options.debug_flag
 def server(
     data_dir: Path | None,
     config: Path | None,

@@ -30,10 +30,11 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """Status and body."""
+    """Status, body, and the header Date, empty when there is none."""
 
     status: int
     body: bytes
+    date: str = ""
 
     def document(self) -> Any:
         """The body as JSON. Raises SealiftError when it is none."""
@@ -79,7 +80,8 @@ def _ask(
         try:
             connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
-            return Answer(status=response.status, body=response.read(_MAX_ANSWER))
+            date = response.getheader("Date", "")
+            return Answer(status=response.status, body=response.read(_MAX_ANSWER), date=date)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as exc:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bundles.errors import MissingError
-from bundles.platform import from_machine
 from runtime import host
 from runtime.daemon.context import Node
 from runtime.daemon.server import clock_from
@@ -52,12 +51,11 @@ def make_node(
         if parsed.config.server_url is None:
             raise MissingError("no such data directory", where=layout.data, hint="stage a bundle first")
         ensure_folder(layout.data)  # its bundle comes from the server
-    machine = os.uname()
     return Node(
         configured=parsed.config,
         layout=layout,
         host=facts,
-        platform=from_machine(machine.sysname, machine.machine),
+        platform=host.platform(),
         environment=dict(os.environ),
         began=time.time(),
         clock=clock_from(time.monotonic()),

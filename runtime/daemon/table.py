@@ -202,6 +202,13 @@ STAGES: Final = (
         roles=SERVER,
     ),
     Stage(
+        name="names",
+        text="gives the name of a Node that was deleted free for another machine",
+        needs=("kube-apiserver",),
+        kind=Kind.SERVICE,
+        roles=SERVER,
+    ),
+    Stage(
         name="deploy",
         text="applies server/manifests, and what changes there later",
         needs=("kube-apiserver",),

@@ -86,10 +86,31 @@ class Gateway:
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise FormatError("not a key of etcd", where=self.url, got=repr(document)[:200]) from exc
 
+    async def names(self, prefix: str, *, own: bool = False) -> tuple[str, ...]:
+        """The keys that begin with `prefix`, in order; `own`: as this member has them, without asking the others."""
+        begin = prefix.encode()
+        asked = {"key": _base64(begin), "range_end": _base64(begin[:-1] + bytes([begin[-1] + 1]))}
+        document = await self.call("kv/range", asked | {"serializable": own, "keys_only": True})
+        try:
+            return tuple(base64.b64decode(row["key"], validate=True).decode() for row in document.get("kvs", []))
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise FormatError("not keys of etcd", where=self.url, got=repr(document)[:200]) from exc
+
     async def put(self, key: str, value: bytes) -> None:
         """Writes one key."""
-        texts = [base64.b64encode(data).decode() for data in (key.encode(), value)]
-        await self.call("kv/put", dict(zip(("key", "value"), texts, strict=True)))
+        await self.call("kv/put", {"key": _base64(key.encode()), "value": _base64(value)})
+
+    async def replace(self, key: str, before: bytes, value: bytes) -> bool:
+        """Writes one key while it still has the value `before`; False when it has another."""
+        name = _base64(key.encode())
+        compare = {"key": name, "target": "VALUE", "result": "EQUAL", "value": _base64(before)}
+        write = {"requestPut": {"key": name, "value": _base64(value)}}
+        document = await self.call("kv/txn", {"compare": [compare], "success": [write]})
+        return isinstance(document, dict) and document.get("succeeded") is True
+
+    async def delete(self, key: str) -> None:
+        """Deletes one key; one that is not there is fine."""
+        await self.call("kv/deleterange", {"key": _base64(key.encode())})
 
     async def snapshot(self, write: Callable[[bytes], object]) -> int:
         """Passes the whole database to `write`, in pieces, and its sha256 as last 32 bytes; returns the size of both.
@@ -107,6 +128,10 @@ class Gateway:
         if answer.status != HTTPStatus.OK:
             raise EtcdError(_complaint(document), where=url)
         return document
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def local_gateway(node: NodeConfig) -> Gateway:

@@ -40,7 +40,8 @@ FILES: Final = {
     "EncryptionHash": "cred/encryption-state.json",
 }
 _PASSWD: Final = "PasswdFile"
-_ROTATED: Final = ("ServiceKey", "EncryptionConfig", "EncryptionHash")
+_ENCRYPTION: Final = ("EncryptionConfig", "EncryptionHash")
+_ROTATED: Final = ("ServiceKey", *_ENCRYPTION)
 _MAX_CONTENT: Final = 1 << 20  # bytes of one file
 # Field of the cluster's document -> the setting that decides it.
 SHARED: Final = {
@@ -100,20 +101,24 @@ def read_bootstrap(document: object, *, where: object) -> Inheritance:
 def take_over(paths: NodePaths, inheritance: Inheritance, *, now: int | None = None) -> int:
     """Writes the files that are not there yet; returns how many.
 
-    With `now` (Unix seconds, at a restore) keys that rotate are those of `inheritance` afterwards, and the others are
-    kept as FILE.NOW. Raises TrustError, before anything is written, when one is there and is not the cluster's.
+    The keys of Secrets may have rotated since this machine took over the rest, before it became a member: they are
+    replaced. With `now` (Unix seconds, at a restore) keys that rotate are those of `inheritance` afterwards, and the
+    others are kept as FILE.NOW. Raises TrustError, before anything is written, when one is there and is not the
+    cluster's.
     """
     targets = {paths.server / path: name for name, path in FILES.items() if name != _PASSWD}
+    ours = read_file(paths.server / FILES["ServerCAKey"]) == inheritance.contents["ServerCAKey"]
+    free = _ROTATED if now is not None else _ENCRYPTION if ours else ()
     for target, name in targets.items():
         found = read_file(target)
-        if found is not None and found != inheritance.contents[name] and (now is None or name not in _ROTATED):
+        if found is not None and found != inheritance.contents[name] and name not in free:
             hint = "this machine has been a server of another cluster: sealift-node reset removes that"
             raise TrustError(f"not the {name} of the cluster to join", where=target, hint=hint)
     for folder in (paths.server, paths.tls, paths.tls / "etcd", paths.cred):
         secret_folder(folder)
     for target in targets:
         found = read_file(target)
-        if found is not None and found != inheritance.contents[targets[target]]:
+        if now is not None and found is not None and found != inheritance.contents[targets[target]]:
             settle(target.with_name(f"{target.name}.{now}"), found, SECRET_FILE)
     keys_first = sorted(targets, key=lambda path: path.suffix == ".crt")
     return sum(settle(target, inheritance.contents[targets[target]], _mode(target)) for target in keys_first)

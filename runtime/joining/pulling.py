@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Final
 from bundles.digest import Digest
 from bundles.errors import TrustError
 from bundles.files import write_atomic
-from bundles.platform import from_machine
 from bundles.talk import Progress
 from runtime.folders import SECRET_MODE, ensure_folder
+from runtime.host import platform
 from runtime.joining.artifact import MAX_MANIFEST
 from runtime.joining.pull import Pull
 from runtime.joining.registry import Registry
@@ -64,7 +63,6 @@ def pull_bundle(given: Given) -> StageReport:
     authority = folder / "server-ca.crt"
     asyncio.run(SupervisorClient(url=url, authority=authority, token=token).trust())
     registry = Registry(url=url, authority=authority, token=token, clock=given.clock)
-    machine = os.uname()
     manifest = registry.manifest(MAX_MANIFEST)
     with (
         _remembering(given.layout, manifest),
@@ -77,7 +75,7 @@ def pull_bundle(given: Given) -> StageReport:
             manifest=manifest,
             layout=given.layout,
             gate=gate,
-            platform=from_machine(machine.sysname, machine.machine),
+            platform=platform(),
             progress=given.progress,
             say=given.say,
             sleep=given.sleep,

@@ -1,6 +1,5 @@
 """Fetching from a server's read-only registry: bounded, in pieces, from anywhere in a file. Blocking."""
 
-import base64
 import contextlib
 import http.client
 import ssl
@@ -80,8 +79,7 @@ class Registry:
     @contextlib.contextmanager
     def _asked(self, name: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
         parts = urllib.parse.urlsplit(self.url)
-        credentials = base64.b64encode(f"{self.token.user}:{self.token.secret}".encode()).decode()
-        sent = {"Authorization": f"Basic {credentials}", **headers}
+        sent = {"Authorization": self.token.authorization, **headers}
         context = tls_context(Identity(authority=self.authority))
         link = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_SILENCE, context=context)
         try:

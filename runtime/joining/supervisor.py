@@ -4,10 +4,11 @@ k3s pkg/clientaccess. Every refusal has its own words: a wrong token, another cl
 that is off, a server that is not there yet.
 """
 
-import base64
+import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 from bundles.errors import FormatError, SealiftError, TrustError
 from runtime.daemon.api import Answer, Identity, ask
 from runtime.nodefiles import PUBLIC_FILE, settle
-from runtime.supervisor import token
+from runtime.supervisor import clocks, token
 from runtime.supervisor.table import PREFIX
 from runtime.supervisor.token import JoinToken
 
@@ -29,23 +30,48 @@ class NotYetError(SealiftError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupervisorClient:
-    """A server's supervisor at `url` (https://HOST:9345), trusted by the file `authority`."""
+    """A server's supervisor at `url` (https://HOST:9345), trusted by the file `authority`.
+
+    `known`: who this machine is by a certificate of the cluster; None: it shows the token. Whoever has joined needs no
+    token any more, which may have ended, or be another one by now. `clock`: epoch seconds.
+    """
 
     url: str
     authority: Path
     token: JoinToken = field(repr=False)
+    known: Identity | None = None
+    clock: Callable[[], float] = time.time
 
     async def trust(self) -> bytes:
         """Fetches the authority, checks it against the token, keeps it; returns it.
 
         The connection is not checked: the hash in the token checks what came over it. Raises TrustError.
         """
-        answer = await _ask(f"{self.url}/cacerts", Identity())
+        answer = await _ask(f"{self.url}/cacerts", Identity(), headers={clocks.HEADER: str(int(self.clock()))})
         if answer.status != HTTPStatus.OK or len(answer.body) > _MAX_AUTHORITY:
             raise NotYetError("the server does not say whom to trust yet", where=self.url, got=answer.status)
         token.check_authority(self.token, answer.body, where=self.url)
         settle(self.authority, answer.body, PUBLIC_FILE)
         return answer.body
+
+    @contextlib.asynccontextmanager
+    async def telling_clocks(self) -> AsyncIterator[None]:
+        """A refusal in the block also says when this machine's clock is off, as the server sees it."""
+        try:
+            yield
+        except (TrustError, FormatError) as exc:
+            if words := await self._off():
+                hint = "set this machine's clock" + (f"; {exc.hint}" if exc.hint else "")
+                raise TrustError(f"{exc.message}; {words}", where=exc.where, hint=hint) from exc
+            raise
+
+    async def _off(self) -> str:
+        try:
+            theirs = clocks.read_date((await _ask(f"{self.url}/ping", Identity())).date)
+        except SealiftError:
+            return ""
+        words = "" if theirs is None else clocks.difference(self.clock(), theirs)
+        return words and f"this machine's clock is {words} the server's"
 
     async def get(self, name: str, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of `/v1-rke2/NAME`. Raises TrustError for a refusal, NotYetError for a server that is not ready."""
@@ -65,11 +91,12 @@ class SupervisorClient:
 
     async def _exchange(self, method: str, name: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         url = f"{self.url}{PREFIX}/{name}"
-        credentials = base64.b64encode(f"{self.token.user}:{self.token.secret}".encode()).decode()
-        sent = {"Authorization": f"Basic {credentials}", **headers}
-        answer = await _ask(url, Identity(authority=self.authority), method=method, body=body, headers=sent)
+        identity, sent = Identity(authority=self.authority), {"Authorization": self.token.authorization, **headers}
+        if self.known is not None:
+            identity, sent = replace(self.known, authority=self.authority), dict(headers)
+        answer = await _ask(url, identity, method=method, body=body, headers=sent)
         if answer.status != HTTPStatus.OK:
-            raise _refusal(answer, url)
+            raise _refusal(answer, url, bootstrap=not self.token.user)
         return answer.body
 
 
@@ -96,11 +123,14 @@ def _not_trusted(exc: SealiftError, url: str) -> TrustError:
     return TrustError("the server's certificate is not of the cluster's authority", where=url, got=exc.message)
 
 
-def _refusal(answer: Answer, url: str) -> SealiftError:
+def _refusal(answer: Answer, url: str, *, bootstrap: bool) -> SealiftError:
     words = _message(answer)
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        hint = "copy server/node-token of a server again; an agent token is no server token"
-        return TrustError("the server refuses the token", where=url, hint=hint)
+        said = f": {words}" if words not in ("", HTTPStatus.UNAUTHORIZED.phrase) else ""
+        hint = "copy server/node-token of a server again: it may have been rotated; an agent token is no server token"
+        if bootstrap:
+            hint = "bootstrap tokens end: make another one on a server, sealift-node token create"
+        return TrustError(f"the server refuses the token{said}", where=url, hint=hint)
     if answer.status == HTTPStatus.FORBIDDEN:
         return TrustError(words or "the server refuses this machine", where=url)
     if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:

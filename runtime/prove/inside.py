@@ -5,15 +5,13 @@ the keys below PREFIX that this member's own database has: it is not asked to ag
 """
 
 import asyncio
-import base64
 import sys
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from bundles import jsontext
-from bundles.errors import FormatError
 from runtime.configs.etcd import HTTP_PORT
 from runtime.daemon.api import Identity
 from runtime.etcd.gateway import Gateway
@@ -62,23 +60,12 @@ async def look(gateway: Gateway, prefix: str) -> View:
     """Asks this machine's member."""
     members = await gateway.members()
     status = await gateway.status()
-    begin = prefix.encode()
-    end = begin[:-1] + bytes([begin[-1] + 1])
-    texts = (base64.b64encode(data).decode() for data in (begin, end))
-    asked = dict(zip(("key", "range_end"), texts, strict=True)) | {"serializable": True, "keys_only": True}
+    names = await gateway.names(prefix, own=True)
     return View(
         members=tuple(Row(node=member.node, votes=not member.learner) for member in members),
         leads=status.leads,
-        names=_names(await gateway.call("kv/range", asked), prefix),
+        names=tuple(sorted(name.removeprefix(prefix) for name in names)),
     )
-
-
-def _names(document: Any, prefix: str) -> tuple[str, ...]:
-    try:
-        keys = [base64.b64decode(row["key"], validate=True).decode() for row in document.get("kvs", [])]
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise FormatError("not keys of etcd", got=repr(document)[:200]) from exc
-    return tuple(sorted(key.removeprefix(prefix) for key in keys))
 
 
 def _main() -> None:

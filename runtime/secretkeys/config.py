@@ -7,15 +7,25 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from bundles.errors import FormatError
 
 PREFIX: Final = "aescbckey"
 OCTETS: Final = 32
+START: Final = "start"
+PREPARE: Final = "prepare"
+ROTATE: Final = "rotate"
 FINISHED: Final = "reencrypt_finished"
+CONFIG: Final = "EncryptionConfig"
+STATE: Final = "EncryptionHash"
+_IN_FORCE: Final = re.compile(
+    r'apiserver_encryption_config_controller_last_config_info\{[^}]*\bhash="sha256:([0-9a-f]{64})"[^}]*\} 1\b'
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +65,7 @@ def write_keys(keys: Sequence[SecretKey]) -> bytes:
 
 def state_of(config: bytes, stage: str) -> bytes:
     """The state beside a configuration: STAGE and its sha256."""
-    return f"{stage}-{hashlib.sha256(config).hexdigest()}".encode()
+    return f"{stage}-{digest_of(config)}".encode()
 
 
 def read_state(data: bytes | None) -> tuple[str, str]:
@@ -64,14 +74,34 @@ def read_state(data: bytes | None) -> tuple[str, str]:
     return stage, digest
 
 
-def reloads(metrics: str) -> int:
-    """How often an apiserver has taken a changed configuration, by its metrics."""
-    total = 0.0
-    for line in metrics.splitlines():
-        name, _, value = line.rpartition(" ")
-        if (
-            name.startswith("apiserver_encryption_config_controller_automatic_reloads_total")
-            and 'status="success"' in name
-        ):
-            total += float(value)
-    return int(total)
+def keys_in(document: Mapping[str, Any], *, where: object) -> tuple[bytes, bytes]:
+    """What servers share (k3s' names) -> configuration and state. Raises FormatError."""
+    try:
+        found = [base64.b64decode(document[name]["Content"], validate=True) for name in (CONFIG, STATE)]
+    except (KeyError, TypeError, ValueError, binascii.Error) as exc:
+        raise FormatError("no encryption configuration among what servers share", where=where) from exc
+    return found[0], found[1]
+
+
+def with_keys(document: Mapping[str, Any], config: bytes, state: bytes, now: datetime) -> dict[str, Any]:
+    """What servers share, with another configuration and state; `now` in UTC."""
+    written = now.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    contents = {CONFIG: config, STATE: state}
+    return dict(document) | {
+        name: {"Timestamp": written, "Content": base64.b64encode(content).decode()}
+        for name, content in contents.items()
+    }
+
+
+def digest_of(config: bytes) -> str:
+    """As state files and apiservers' metrics have it: sha256 in hexadecimal digits."""
+    return hashlib.sha256(config).hexdigest()
+
+
+def in_force(metrics: str) -> str | None:
+    """The digest of the configuration that an apiserver has read last, by its metrics; None when they do not tell.
+
+    `apiserver_encryption_config_controller_last_config_info` (kube-apiserver 1.34), told from its start on.
+    """
+    found = [match[1] for line in metrics.splitlines() if (match := _IN_FORCE.match(line))]
+    return found[-1] if found else None

@@ -1,37 +1,62 @@
-"""A new key for Secrets: it writes, the old one still reads, every Secret is written once more, the old one goes.
+"""A new key for Secrets: all servers can read with it before one writes with it, every Secret is written once more,
+and the old one goes.
 
-k3s' `secrets-encrypt rotate-keys`. The apiserver looks at its file once a minute. An interrupted rotation is taken up
-where it was: as long as two keys are there, nothing is lost.
+k3s' `secrets-encrypt` (docs "Secrets Encryption"): prepare, rotate, reencrypt, or all of it as rotate-keys. What the
+cluster has stands in etcd (see `adopt`), and a step is over when every server's apiserver says that it has read it.
+Each looks at its file once a minute. An interrupted rotation is taken up where it was: nothing is lost as long as two
+keys are there.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-from bundles.errors import MissingError, SealiftError
+from bundles.errors import MissingError, SealiftError, UsageError
 from runtime.daemon.api import Identity, ask
 from runtime.entropy import Entropy
-from runtime.etcd import sharedkeys
 from runtime.etcd.gateway import Gateway
-from runtime.joining.bootstrap import shared_document
-from runtime.nodeconf.model import NodeConfig
-from runtime.nodefiles import read_file, settle
-from runtime.secretkeys.config import FINISHED, OCTETS, PREFIX, SecretKey, read_keys, reloads, state_of, write_keys
+from runtime.etcd.members import Member
+from runtime.etcd.shared import Sealed, SharedDocument
+from runtime.nodeconf.model import API_PORT, NodeConfig, bracketed
+from runtime.secretkeys.config import (
+    FINISHED,
+    OCTETS,
+    PREFIX,
+    PREPARE,
+    ROTATE,
+    SecretKey,
+    digest_of,
+    in_force,
+    keys_in,
+    read_keys,
+    read_state,
+    state_of,
+    with_keys,
+    write_keys,
+)
+from runtime.secretkeys.rewrite import rewrite
 from runtime.tokens import read_secrets
 
-_PAGE: Final = 200  # Secrets of one answer
-_PATIENCE: Final = 240.0  # seconds until an apiserver has read its file
+_PATIENCE: Final = 240.0  # seconds until all apiservers have read their files
 _EVERY: Final = 2.0
-_JSON: Final = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keys:
+    """What the cluster has: the keys, the writing one first, and how far a rotation is."""
+
+    keys: tuple[SecretKey, ...]
+    stage: str
+    digest: str
+    read: Sealed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rotation:
-    """What a rotation needs: the only server of a cluster, its administrator, its etcd, the time (UTC), and words."""
+    """What a rotation needs: a server, its administrator, its etcd, the time (UTC), and words."""
 
     node: NodeConfig
     admin: Identity
@@ -39,77 +64,115 @@ class Rotation:
     entropy: Entropy
     now: datetime
     say: Callable[[str], None]
+    patience: float = _PATIENCE
 
     async def run(self) -> int:
-        """Rotates; returns how many Secrets were written. Raises SealiftError, and can be run again then."""
-        members = await self.gateway.members()
-        if len(members) > 1:
-            hint = "remove the other servers (etcd-member remove), rotate, then let them join anew"
-            raise SealiftError("keys are rotated in a cluster of one server", got=f"{len(members)} servers", hint=hint)
-        keys = self._keys()
-        if len(keys) == 1:
-            fresh = SecretKey(name=f"{PREFIX}-{self.now:%Y-%m-%dT%H:%M:%SZ}", octets=self.entropy.octets(OCTETS))
-            keys = (fresh, *keys)
-            await self._put_in_force(keys, "rotate")
-        self.say(f"{keys[0].name} writes; every Secret is written once more")
-        written = await self._rewrite()
-        await self._put_in_force(keys[:1], FINISHED)
-        self.say(f"{', '.join(key.name for key in keys[1:])} is gone")
-        return written
+        """All steps that are left; returns how many Secrets were written. Raises SealiftError; can be run again."""
+        found = await self.keys()
+        if found.stage != ROTATE:
+            if found.stage != PREPARE:
+                await self.prepare()
+            await self.rotate()
+        return await self.reencrypt()
 
-    def _keys(self) -> tuple[SecretKey, ...]:
-        path = self.node.paths.encryption_config
-        data = read_file(path)
-        if data is None:
-            raise MissingError("no encryption configuration", where=path, hint="is this a server?")
-        return read_keys(data, where=path)
+    async def prepare(self) -> None:
+        """A new key that every server can read with, and nobody writes with."""
+        found = await self.keys()
+        _refuse(found.stage in (PREPARE, ROTATE), "a rotation has begun", "secrets-encrypt rotate-keys finishes it")
+        await self._everybody()
+        fresh = SecretKey(name=f"{PREFIX}-{self.now:%Y-%m-%dT%H:%M:%SZ}", octets=self.entropy.octets(OCTETS))
+        await self._settle(found, (*found.keys, fresh), PREPARE)
+        self.say(f"all servers read with {fresh.name}")
 
-    async def _put_in_force(self, keys: tuple[SecretKey, ...], stage: str) -> None:
-        before = await self._reloads()
-        config = write_keys(keys)
-        settle(self.node.paths.encryption_config, config)
-        settle(self.node.paths.encryption_state, state_of(config, stage))
-        await self._keep()
-        self.say("waiting for the apiserver to read its file, up to a minute or two")
-        async with asyncio.timeout(_PATIENCE):
-            while await self._reloads() <= before:
-                await asyncio.sleep(_EVERY)
+    async def rotate(self) -> None:
+        """The new key writes on every server; the old one still reads."""
+        found = await self.keys()
+        _refuse(found.stage != PREPARE, "no key was prepared", "secrets-encrypt prepare comes first")
+        await self._until_read(found.digest)  # a prepare that was interrupted has not waited for everybody
+        await self._settle(found, (found.keys[-1], *found.keys[:-1]), ROTATE)
+        self.say(f"all servers write with {found.keys[-1].name}")
 
-    async def _keep(self) -> None:
-        """The cluster's keys inside etcd are these from now on: a snapshot must hold those that read it."""
-        secret = read_secrets(self.node).server
-        salt, nonce = self.entropy.octets(sharedkeys.SALT), self.entropy.octets(sharedkeys.NONCE)
-        sealed = sharedkeys.seal(secret, shared_document(self.node.paths), salt=salt, nonce=nonce)
-        await self.gateway.put(sharedkeys.key_name(secret), sealed)
-
-    async def _reloads(self) -> int:
-        answer = await ask(f"{self.node.api_url}/metrics", self.admin, seconds=20.0)
-        if answer.status != HTTPStatus.OK:
-            raise SealiftError("the apiserver does not tell its metrics", got=answer.status)
-        return reloads(answer.body.decode("utf-8", "replace"))
-
-    async def _rewrite(self) -> int:
-        count = 0
-        async for secret in self._secrets():
-            place = f"/api/v1/namespaces/{secret['metadata']['namespace']}/secrets/{secret['metadata']['name']}"
-            body = json.dumps(secret).encode()
-            answer = await ask(f"{self.node.api_url}{place}", self.admin, method="PUT", body=body, headers=_JSON)
-            # Changed or deleted in between: whoever changed it has written it with the new key.
-            if answer.status not in (HTTPStatus.OK, HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
-                raise SealiftError("a Secret cannot be written", where=place, got=answer.status)
-            count += 1
+    async def reencrypt(self) -> int:
+        """Writes every Secret once more, then takes the old keys away; returns how many were written."""
+        found = await self.keys()
+        _refuse(found.stage != ROTATE, "no key has been rotated", "secrets-encrypt rotate comes first")
+        await self._until_read(found.digest)
+        self.say("every Secret is written once more")
+        count = await rewrite(self.node.api_url, self.admin)
+        await self._put(found, found.keys[:1], FINISHED)
+        gone = ", ".join(key.name for key in found.keys[1:])
+        self.say(f"{gone} is taken away; apiservers forget it within a minute")
         return count
 
-    async def _secrets(self) -> AsyncIterator[dict[str, Any]]:
-        token = ""
-        while True:
-            url = f"{self.node.api_url}/api/v1/secrets?limit={_PAGE}" + (f"&continue={token}" if token else "")
-            answer = await ask(url, self.admin, seconds=30.0)
-            if answer.status != HTTPStatus.OK:
-                raise SealiftError("Secrets cannot be listed", got=answer.status)
-            document = answer.document()
-            for secret in document["items"]:
-                yield {"apiVersion": "v1", "kind": "Secret", **secret}
-            token = document["metadata"].get("continue", "")
-            if not token:
-                return
+    async def keys(self) -> Keys:
+        """Raises MissingError where no cluster is, FormatError for keys that are not rotated here."""
+        shared = await self._shared()
+        sealed = await shared.sealed()
+        if sealed is None:
+            hint = "is the daemon of this server running, and the cluster up for some seconds?"
+            raise MissingError("the cluster's keys are not in etcd", hint=hint)
+        read = await shared.open(sealed)
+        config, state = keys_in(read.document, where="etcd")
+        stage, digest = read_state(state)
+        return Keys(
+            keys=read_keys(config, where="etcd"),
+            stage=stage if digest == digest_of(config) else "",
+            digest=digest_of(config),
+            read=read,
+        )
+
+    async def _settle(self, found: Keys, keys: tuple[SecretKey, ...], stage: str) -> None:
+        await self._until_read(await self._put(found, keys, stage))
+
+    async def _put(self, found: Keys, keys: tuple[SecretKey, ...], stage: str) -> str:
+        """Into etcd, from where every server takes it; returns the digest of the configuration."""
+        config = write_keys(keys)
+        document = with_keys(found.read.document, config, state_of(config, stage), self.now)
+        if not await (await self._shared()).replace(found.read, document):
+            raise SealiftError("somebody else changes the keys at this moment", hint="look again when that has ended")
+        return digest_of(config)
+
+    async def _until_read(self, digest: str) -> None:
+        """Raises SealiftError that names the servers which have not read it in time; whoever joins meanwhile counts."""
+        self.say("waiting until every apiserver has read its keys, up to a minute or two")
+        late = ["none has answered"]
+        try:
+            async with asyncio.timeout(self.patience):
+                while late := await self._others_than(digest):
+                    await asyncio.sleep(_EVERY)
+        except TimeoutError:
+            hint = "start them, or remove those that will not come back (etcd-member remove), then run it again"
+            raise SealiftError(f"servers have not read the new keys: {', '.join(late)}", hint=hint) from None
+
+    async def _others_than(self, digest: str) -> list[str]:
+        members = await self.gateway.members()
+        known = await asyncio.gather(*map(self._digest, members))
+        return [member.node or member.id for member, has in zip(members, known, strict=True) if has != digest]
+
+    async def _everybody(self) -> None:
+        """Refuses to begin what could not be ended. Raises SealiftError that names who does not answer."""
+        members = await self.gateway.members()
+        known = await asyncio.gather(*map(self._digest, members))
+        if silent := [member.node or member.id for member, has in zip(members, known, strict=True) if has is None]:
+            hint = "every server has to be up; remove those that will not come back (etcd-member remove)"
+            raise SealiftError(f"servers do not answer: {', '.join(silent)}", hint=hint)
+
+    async def _digest(self, member: Member) -> str | None:
+        """The digest of what the apiserver beside a member has read; None without an answer."""
+        for host in member.hosts:
+            try:
+                answer = await ask(f"https://{bracketed(host)}:{API_PORT}/metrics", self.admin, seconds=20.0)
+            except SealiftError:
+                continue
+            if answer.status == HTTPStatus.OK:
+                return in_force(answer.body.decode("utf-8", "replace"))
+        return None
+
+    async def _shared(self) -> SharedDocument:
+        secret = (await asyncio.to_thread(read_secrets, self.node)).server
+        return SharedDocument(gateway=self.gateway, secret=secret, entropy=self.entropy)
+
+
+def _refuse(wrong: bool, message: str, hint: str) -> None:
+    if wrong:
+        raise UsageError(message, hint=hint)

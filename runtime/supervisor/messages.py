@@ -25,6 +25,7 @@ class Request:
         certificate: the client's, when it showed one that our client authority signed.
         user: of HTTP's Basic scheme, empty without.
         secret: the same; never in `repr`.
+        bearer: of the Bearer scheme (RFC 6750); the same.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Request:
     certificate: x509.Certificate | None = None
     user: str = ""
     secret: str = field(default="", repr=False)
+    bearer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

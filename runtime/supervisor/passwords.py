@@ -63,6 +63,13 @@ class Secrets:
             raise _unexpected(answer, node)
         return answer.status == HTTPStatus.CREATED
 
+    async def delete(self, node: str) -> bool:
+        """Gives a name free; False when it was. Raises SealiftError when nobody knows."""
+        answer = await ask(f"{self.url}{_NAMESPACE}/{_name(node)}", self.identity, method="DELETE")
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            raise _unexpected(answer, node)
+        return answer.status == HTTPStatus.OK
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodePasswords:

@@ -12,8 +12,10 @@ import contextlib
 import ipaddress
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -23,7 +25,9 @@ from cryptography import x509
 from bundles.errors import FormatError, SealiftError
 from bundles.region import CHUNK
 from bundles.source import open_source
-from runtime.supervisor.callers import Caller, Secrets, caller_of
+from runtime.supervisor import clocks
+from runtime.supervisor.bootstraps import BootstrapToken, Verdict, judge, split
+from runtime.supervisor.callers import AGENT, Caller, Secrets, caller_of
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Doorman, Limits
 from runtime.supervisor.messages import Part, Request, Response, refusal
@@ -39,6 +43,10 @@ Say = Callable[[str], None]
 Act = Callable[[Request], Awaitable[Response]]
 
 
+async def _no_bootstraps(identity: str) -> BootstrapToken | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Supervisor:
     """What the door needs.
@@ -51,6 +59,7 @@ class Supervisor:
         limits: bounds.
         routes: the table.
         acts: what routes that change something do, by the name in the table.
+        bootstraps: finds a bootstrap token by its id. Raises SealiftError while the cluster does not answer.
     """
 
     secrets: Callable[[], Secrets]
@@ -60,15 +69,25 @@ class Supervisor:
     limits: Limits = field(default_factory=Limits)
     routes: tuple[Route, ...] = ROUTES
     acts: Mapping[str, Act] = field(default_factory=dict)
+    bootstraps: Callable[[str], Awaitable[BootstrapToken | None]] = _no_bootstraps
 
     async def respond(self, request: Request) -> Response:
         """A request -> its answer, in the order: what is asked, who asks, may they, is it the node it says."""
         route = find(request.method, request.path, self.routes)
         if isinstance(route, Response):
             return route
+        self._compare_clocks(request)
         caller = caller_of(request, self.secrets())
+        if not caller.roles and route.roles and (parts := split(request.bearer)) is not None:
+            found = await self._bootstrapped(*parts)
+            if isinstance(found, Response):
+                self.say(f"refused {request.peer}: {request.method} {route.path} with the bootstrap token {parts[0]}")
+                return found
+            caller = found
         if (refused := allowed(route, caller)) is not None:
-            self.say(f"refused {request.peer}: {request.method} {route.path} as {caller.name}")
+            shown = " with a wrong token" if request.secret or request.bearer else ""
+            who = f" as {caller.name}" if caller.roles else shown or " without a token"
+            self.say(f"refused {request.peer}: {request.method} {route.path}{who}")
             return refused
         if route.node and (refused := await self._check_node(request, caller)) is not None:
             self.say(f"refused {request.peer}: {route.path}: {refused.status.phrase}")
@@ -76,6 +95,24 @@ class Supervisor:
         if (act := self.acts.get(route.act)) is not None:
             return await self._act(act, request)
         return answer(route, request, await self.facts(route))
+
+    def _compare_clocks(self, request: Request) -> None:
+        theirs = clocks.read_header(request.headers.get(clocks.HEADER, ""))
+        if theirs is not None and (words := clocks.difference(theirs, time.time())):
+            self.say(f"warning: {request.peer} wants to join, and its clock is {words} this machine's")
+
+    async def _bootstrapped(self, identity: str, secret: str) -> Caller | Response:
+        try:
+            token = await self.bootstraps(identity)
+        except SealiftError:
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster does not answer yet")
+        match judge(token, secret, datetime.now(UTC)):
+            case Verdict.GOOD:
+                return Caller(name=f"bootstrap token {identity}", roles=frozenset((AGENT,)))
+            case Verdict.EXPIRED:
+                return refusal(HTTPStatus.UNAUTHORIZED, "the token has expired")
+            case Verdict.WRONG:
+                return refusal(HTTPStatus.UNAUTHORIZED)
 
     async def _act(self, act: Act, request: Request) -> Response:
         try:
@@ -288,7 +325,8 @@ async def _body(raw: web.BaseRequest, most: int) -> bytes:
 
 
 def _request(raw: web.BaseRequest, body: bytes) -> Request:
-    user, secret = _basic(raw.headers.get("Authorization", ""))
+    header = raw.headers.get("Authorization", "")
+    user, secret = _basic(header)
     return Request(
         method=raw.method,
         path=raw.path,
@@ -298,6 +336,7 @@ def _request(raw: web.BaseRequest, body: bytes) -> Request:
         certificate=_certificate(raw.transport),
         user=user,
         secret=secret,
+        bearer=_bearer(header),
     )
 
 
@@ -311,6 +350,12 @@ def _basic(header: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     return (user, secret) if colon else ("", "")
+
+
+def _bearer(header: str) -> str:
+    """RFC 6750; empty for every other header."""
+    scheme, _, text = header.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def _certificate(transport: asyncio.BaseTransport | None) -> x509.Certificate | None:

@@ -62,6 +62,7 @@ ROUTES: Final = (
     Route(path=f"{PREFIX}/db/info", answer=servers.members, roles=SERVERS),
     Route(path=cluster.METRICS, answer=cluster.metrics, roles=WATCHERS),
     Route(path=registry.PREFIX, answer=registry.registry, roles=AGENTS, below=True),
+    Route(path=f"{PREFIX}/token", answer=servers.nobody_acts, roles=SERVERS, method="PUT", act="put-token"),
     # Ours: RKE2's servers ask etcd itself, in gRPC.
     Route(
         path=f"{PREFIX}/db/member",

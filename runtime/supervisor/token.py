@@ -1,9 +1,11 @@
 """What machines join with: `K10<sha256 of the authority>::USER:SECRET`, as k3s pkg/clientaccess/token.go has it. Pure.
 
 The hash pins the cluster's authority: a machine that joins over a hostile network knows whom it talks to before it
-says its secret. A bare secret pins nothing, and is accepted because RKE2 does, with a warning.
+says its secret. A bare secret pins nothing, and is accepted because RKE2 does, with a warning. `K10<hash>::ID.SECRET`
+is a bootstrap token (see `bootstraps`), which has no user.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -14,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bundles.errors import FormatError, TrustError
+from runtime.supervisor.bootstraps import split
 
 PREFIX: Final = "K10"
 SERVER_USER: Final = "server"
@@ -24,7 +27,10 @@ _FULL: Final = re.compile(r"K10([0-9a-f]{64})?::(?:([^:\s]+):)?(\S+)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JoinToken:
-    """A parsed token: `authority` is the hash that it pins, None when none; `secret` is kept out of `repr`."""
+    """A parsed token: `authority` is the hash that it pins, None when none; `secret` is kept out of `repr`.
+
+    A bootstrap token has no `user`.
+    """
 
     authority: str | None
     user: str
@@ -33,7 +39,15 @@ class JoinToken:
     @property
     def text(self) -> str:
         """The whole token, as it stands in server/token."""
-        return f"{PREFIX}{self.authority or ''}::{self.user}:{self.secret}"
+        user = f"{self.user}:" if self.user else ""
+        return f"{PREFIX}{self.authority or ''}::{user}{self.secret}"
+
+    @property
+    def authorization(self) -> str:
+        """The header of a request: HTTP's Basic scheme, for bootstrap tokens Bearer, as k3s' clients do."""
+        if not self.user:
+            return f"Bearer {self.secret}"
+        return "Basic " + base64.b64encode(f"{self.user}:{self.secret}".encode()).decode()
 
 
 def parse(text: str, *, default_user: str, where: object = "token") -> JoinToken:
@@ -48,12 +62,12 @@ def parse(text: str, *, default_user: str, where: object = "token") -> JoinToken
     if not text.startswith(PREFIX):
         if re.search(r"\s|::", text):
             raise FormatError("not a token", where=where, got="blanks or colons in a bare secret", hint=hint)
-        return JoinToken(authority=None, user=default_user, secret=text)
+        return JoinToken(authority=None, user="" if split(text) else default_user, secret=text)
     if (found := _FULL.fullmatch(text)) is None:
         want = "K10, 64 hexadecimal digits, two colons, USER:SECRET"
         raise FormatError("not a token", where=where, want=want, hint=hint)
     authority, user, secret = found.groups()
-    return JoinToken(authority=authority, user=user or default_user, secret=secret)
+    return JoinToken(authority=authority, user=user or ("" if split(secret) else default_user), secret=secret)
 
 
 def authority_hash(pem: bytes) -> str:

@@ -42,19 +42,32 @@ def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_ser
             await agent.start()
             await agent.until_said("the server refuses the token")
             await agent.stop()
-            agent.config["token"] = server.secret("node-token")
             await server.until_ready()
+            agent.config["token"] = await _token(server, "--ttl", "1s")
+            await asyncio.sleep(1.0)
+            await agent.start()
+            await agent.until_said("bootstrap tokens end")
+            await server.until_said("with the bootstrap token")
+            await agent.stop()
+            agent.config["token"] = await _token(server, "--ttl", "1h", "--description", "rack 4")
+            agent.config |= {"node-label": "site=lab", "node-taint": "lab=yes:PreferNoSchedule"}
             began = time.monotonic()
             await agent.start()
             await agent.until_ready()
             print(f"agent Ready {time.monotonic() - began:.1f} s after its start")
-            nodes = {node["metadata"]["name"] for node in await server.objects("nodes")}
-            assert nodes == {"m1", "m2"}
+            nodes = {node["metadata"]["name"]: node for node in await server.objects("nodes")}
+            assert nodes.keys() == {"m1", "m2"}
+            assert nodes["m2"]["metadata"]["labels"]["site"] == "lab"
+            taint = {"key": "lab", "value": "yes", "effect": "PreferNoSchedule"}
+            assert taint in nodes["m2"]["spec"]["taints"] and not nodes["m1"]["spec"].get("taints")
+            roles = {label for label in nodes["m1"]["metadata"]["labels"] if "node-role" in label}
+            assert roles == {f"node-role.kubernetes.io/{role}" for role in ("control-plane", "etcd")}
             assert server.secret("token") not in agent.log.read_text() + server.log.read_text()
             _the_bundle_is_the_server_s(agent, rke2_bundle)
             await _names_are_kept(server)
             await _status_and_metrics_show_the_cluster(server, agent)
             await _a_stranger_does_not_become_the_server(server, agent)
+            await _ended_tokens_do_not_matter_to_who_has_joined(server, agent)
             await server.stop()
             await agent.stop()
             await agent.start()
@@ -62,6 +75,21 @@ def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_ser
             await agent.until_said("kubelet")
 
     asyncio.run(inside())
+
+
+async def _token(server: Joined, *flags: str) -> str:
+    return (await server.node_command("token", "create", *flags)).strip()
+
+
+async def _ended_tokens_do_not_matter_to_who_has_joined(server: Joined, agent: Joined) -> None:
+    rows = json.loads(await server.node_command("token", "list", "--json"))
+    (identity,) = (row["id"] for row in rows if row["description"] == "rack 4")
+    await server.node_command("token", "delete", identity)
+    await agent.stop()
+    agent.log.rename(agent.log.with_suffix(".before"))
+    await agent.start()
+    await agent.until_said("join: certificates are good")
+    assert "no server answers" not in agent.log.read_text() and agent.config["token"] not in agent.log.read_text()
 
 
 def _the_bundle_is_the_server_s(agent: Joined, bundle: Path) -> None:
@@ -102,6 +130,6 @@ async def _a_stranger_does_not_become_the_server(server: Joined, agent: Joined) 
         'curl -sk -u "node:${TOKEN##*:}" -H "rke2-Node-Name: m1" -H "rke2-Node-Password: mine"'
         f" --data-binary x {server.url}/v1-rke2/client-kubelet.crt"
     )
-    env = {"TOKEN": agent.config["token"]}
+    env = {"TOKEN": server.secret("node-token")}
     found = (await agent.machine.call(["sh", "-ec", script], env=env)).text
     assert json.loads(found)["code"] == 403 and "node password rejected" in json.loads(found)["message"]

@@ -15,40 +15,32 @@ from typing import Any
 import pytest
 
 from bundles.errors import SealiftError
-from bundles.platform import from_machine
 from bundles.talk import SilentProgress
 from bundles.trust import Trust
 from runtime.daemon.actions.kernel import OF_KUBELET, WANTED
+from runtime.host import platform
 from runtime.layout import DEFAULT_DATA_DIR
 from runtime.process import Child
 from runtime.prove.boot import host_layout, start_server, write_config
-from runtime.prove.cgroups import Group, hierarchies
-from runtime.prove.ledger import Ledger, open_ledger
-from runtime.prove.mounts import PRIVATE
+from runtime.prove.cgroups import Group
+from runtime.prove.ledger import Ledger
 from runtime.prove.namespaces import Machine, start_machine, start_switch
 from runtime.prove.network import Port
 from runtime.stage import stage
 from tests.support import tars
 from tests.support.damage import flip
-from tests.support.programs import SYSTEM_PATH
+from tests.support.sites import ENV, HIERARCHIES, NODE, held_ledger
 
 pytestmark = pytest.mark.real
-ENV = {"PATH": SYSTEM_PATH, "HOME": "/run/tmp", "TMPDIR": "/run/tmp"}
-HIERARCHIES = hierarchies(Path("/proc/self/mountinfo").read_text())
 SECONDS = 180.0
 SOCKET = Path("/run/k3s/containerd/containerd.sock")
 FLANNEL = "rke2-images-flannel.linux-amd64.tar"
-NODE = "from runtime.cli import main; main()"
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with open_ledger(HIERARCHIES, print), open_ledger(HIERARCHIES, print, tmp_path / "ledger") as own:
-        own.make_mount_points(PRIVATE)
-        try:
-            yield own
-        finally:
-            own.take_back(HIERARCHIES)
+    with held_ledger(tmp_path) as own:
+        yield own
 
 
 @dataclass
@@ -137,12 +129,11 @@ async def booted(ledger: Ledger, tmp_path: Path, bundle: Path) -> AsyncIterator[
     home.mkdir()
     layout = host_layout(home)
     layout.data.mkdir(parents=True)
-    machine_facts = os.uname()
     stage(
         bundle,
         layout,
         Trust(kind="insecure"),
-        platform=from_machine(machine_facts.sysname, machine_facts.machine),
+        platform=platform(),
         now=int(time.time()),
         progress=SilentProgress(),
         say=lambda line: None,

@@ -1,6 +1,7 @@
 """Several machines of the real bundle, each with a daemon of either role, on one switch that leads nowhere."""
 
 import asyncio
+import base64
 import json
 import os
 import sys
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bundles.platform import from_machine
 from bundles.talk import SilentProgress
 from bundles.trust import Trust
+from runtime.host import platform
 from runtime.layout import DEFAULT_DATA_DIR, NodeLayout
 from runtime.process import Child
 from runtime.prove.boot import CONFIG, host_layout, write_config
@@ -29,6 +30,17 @@ ENV = {"PATH": SYSTEM_PATH, "HOME": "/run/tmp", "TMPDIR": "/run/tmp"}
 HIERARCHIES = hierarchies(Path("/proc/self/mountinfo").read_text())
 SECONDS = 240.0
 NODE = "from runtime.cli import main; main()"
+VALUES = """
+import asyncio, base64, sys
+from runtime.daemon.api import Identity
+from runtime.etcd.gateway import Gateway
+tls, name = "/var/lib/rancher/rke2/server/tls/etcd/", sys.argv[1].encode()
+identity = Identity(authority=tls + "server-ca.crt", certificate=tls + "client.crt", key=tls + "client.key")
+begin, end = (base64.b64encode(key).decode() for key in (name, name[:-1] + bytes([name[-1] + 1])))
+asked = {"key": begin, "range_end": end, "serializable": True}
+found = asyncio.run(Gateway(url="https://127.0.0.1:2382", identity=identity).call("kv/range", asked))
+print(*(row["value"] for row in found["kvs"]), sep="\\n")
+"""
 
 
 @contextmanager
@@ -82,10 +94,16 @@ class Joined:
         assert self.daemon is not None
         await self.daemon.stop(20.0)
 
-    async def node_command(self, *words: str, check: bool = True) -> str:
-        """A command of ours in the machine; its stdout."""
+    async def node_command(self, *words: str, check: bool = True, stderr: bool = False, timeout: float = 240.0) -> str:
+        """A command of ours in the machine; its stdout, or what it says on stderr."""
         argv = [sys.executable, "-P", "-c", NODE, *words, "--data-dir", str(DEFAULT_DATA_DIR)]
-        return (await self.machine.call(argv, check=check, timeout=240.0)).text
+        output = await self.machine.call(argv, check=check, timeout=timeout)
+        return output.stderr.decode() if stderr else output.text
+
+    async def etcd(self, prefix: str) -> list[bytes]:
+        """The values of all keys below a prefix, as this server's etcd has them."""
+        output = await self.machine.call([sys.executable, "-P", "-c", VALUES, prefix])
+        return [base64.b64decode(line) for line in output.text.splitlines()]
 
     async def status(self) -> dict[str, Any]:
         argv = [sys.executable, "-P", "-c", NODE, "status", "--json", "--data-dir", str(DEFAULT_DATA_DIR)]
@@ -147,12 +165,11 @@ async def plugged(
 
 
 def _stage(bundle: Path, layout: NodeLayout) -> None:
-    machine_facts = os.uname()
     stage(
         bundle,
         layout,
         Trust(kind="insecure"),
-        platform=from_machine(machine_facts.sysname, machine_facts.machine),
+        platform=platform(),
         now=int(time.time()),
         progress=SilentProgress(),
         say=lambda line: None,

@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from bundles.errors import SealiftError
 from runtime.entropy import SystemEntropy
 from runtime.layout import NodeLayout
 from runtime.pki.certificates import Signer, certificate_pem, key_pem, make_authority, make_leaf
 from runtime.pki.plan import CLIENT_CA, SERVER_CA, Leaf
 from runtime.supervisor import token
+from runtime.supervisor.bootstraps import BootstrapToken
 from runtime.supervisor.callers import Secrets
 from runtime.supervisor.catalogue import read_catalogue
 from runtime.supervisor.facts import Facts
@@ -51,8 +53,6 @@ class MemoryPasswords:
         return self.hashes.setdefault(node, stored) == stored
 
     def _refuse(self) -> None:
-        from bundles.errors import SealiftError
-
         if self.broken:
             raise SealiftError("no answer")
 
@@ -70,6 +70,7 @@ class Site:
     port: int = 0
     layout: NodeLayout | None = None
     itself: dict[str, str] = field(default_factory=dict)
+    bootstraps: dict[str, BootstrapToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         entropy = SystemEntropy()
@@ -112,6 +113,12 @@ class Site:
             catalogue=read_catalogue(self.layout) if self.layout else None,
         )
 
+    async def bootstrap(self, identity: str) -> BootstrapToken | None:
+        await asyncio.sleep(0)
+        if self.passwords.broken:
+            raise SealiftError("no answer")
+        return self.bootstraps.get(identity)
+
     @contextlib.asynccontextmanager
     async def open(self, limits: Limits | None = None) -> AsyncIterator["Site"]:
         async def facts(route: Route) -> Facts:
@@ -129,6 +136,7 @@ class Site:
             ),
             say=self.said.append,
             limits=limits or Limits(),
+            bootstraps=self.bootstrap,
         )
         names = (self.folder / "s.crt", self.folder / "s.key", self.folder / "client-ca.crt")
         async with listening(supervisor, "127.0.0.1", 0, server_context(*map(str, names))) as server:

@@ -1,12 +1,16 @@
 """The stage `balancer` of an agent: two addresses on loopback, one for supervisors and one for apiservers."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from bundles.errors import SealiftError
+from runtime.daemon.api import Identity
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.folders import SECRET_MODE, ensure_folder
+from runtime.joining import enrol
 from runtime.joining.balancer import Balancer, Balancers, balancing
 from runtime.joining.servers import (
     APISERVERS,
@@ -64,7 +68,7 @@ def remembered(node: Node) -> Balancers:
 
 async def look(node: Node, balancers: Balancers) -> bool:
     """Asks which servers there are; whether they are others than before. No answer changes nothing."""
-    client = client_of(node)
+    client = known_client(node, client_of(node))
     try:
         found = read_apiservers(await client.document("apiservers"), where=client.url)
     except SealiftError:
@@ -95,6 +99,17 @@ def client_of(node: Node) -> SupervisorClient:
         raise SealiftError("no token to join with", hint=hint)
     url = f"https://{node.config.loopback}:{SUPERVISOR_PORT}"
     return SupervisorClient(url=url, authority=node.paths.agent / "server-ca.crt", token=found)
+
+
+def known_client(node: Node, client: SupervisorClient) -> SupervisorClient:
+    """The same as a node of the cluster, once this machine is one: a token may end, or be rotated.
+
+    After `client.trust()`: the certificates have to be of the authority that was checked.
+    """
+    stem = node.paths.agent / "client-kubelet"
+    if not enrol.has_all(node.config, datetime.now(UTC)):
+        return client
+    return replace(client, known=Identity(certificate=stem.with_suffix(".crt"), key=stem.with_suffix(".key")))
 
 
 def _words(balancers: Balancers) -> str:

@@ -103,7 +103,7 @@ def _write_files(node: Node) -> str:
         node.say(f"renewed {path}: {why}")
     node.found.signers = signers
     node.found.membership = write_server_files(node.config, entropy=entropy)
-    ensure_tokens(node.config, authority=_content(node.paths.tls / "server-ca.crt"), entropy=entropy)
+    ensure_tokens(node.config, authority=_content(node.paths.tls / "server-ca.crt"), entropy=entropy, say=node.say)
     for warning in write_agent_files(node.config, host=node.host.containerd):
         node.say(f"warning: {warning}")
     return f"{len(outcome.made)} made, {len(outcome.renewed)} renewed"

@@ -3,12 +3,15 @@
 import asyncio
 from typing import Final
 
+from runtime.daemon.actions.members import take_keys
 from runtime.daemon.api import Identity, is_healthy
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.daemon.waiting import until
+from runtime.entropy import SystemEntropy
 from runtime.etcd.gateway import local_gateway
 from runtime.nodeconf.model import bracketed
+from runtime.secretkeys.adopt import Adoption
 from runtime.staticpods.apiserver import apiserver_pod
 from runtime.staticpods.controllers import controller_manager_pod
 from runtime.staticpods.helm import helm_pod
@@ -40,7 +43,11 @@ async def clear_manifests(node: Node, control: Control) -> str:
 
 
 async def kube_apiserver(node: Node, control: Control) -> str:
-    """Writes its manifest; up when it is ready for the administrator."""
+    """Writes its manifest; up when it is ready for the administrator.
+
+    The keys of Secrets first: one that was away while they rotated would write what the others cannot read.
+    """
+    await take_keys(node, Adoption(node.config, local_gateway(node.config), SystemEntropy()))
     words = await put(node, apiserver_pod(node.config, node.images.apiserver, node.host.ssl_folders))
     control.told(words)
     await until(lambda: is_healthy(f"{node.config.api_url}/readyz", node.admin), every=_EVERY)

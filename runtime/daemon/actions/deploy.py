@@ -2,14 +2,16 @@
 
 k3s pkg/deploy/controller.go: the first pass applies every file, later ones what changed. Objects that left their file
 are removed; a file that vanished removes nothing (k3s' rule: put an empty file in its place to remove its objects).
+Of several servers one answers for each file (`runtime.daemon.holders`).
 """
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +20,12 @@ from bundles.errors import LimitError, SealiftError
 from bundles.files import os_errors
 from runtime import process
 from runtime.daemon.actions.controlplane import HELM_API
+from runtime.daemon.actions.names import node_names
 from runtime.daemon.addons import HELM_GROUP, ObjectKey, chart_values, eligible, injected, is_disabled, objects_in
 from runtime.daemon.api import is_healthy
 from runtime.daemon.context import Node
 from runtime.daemon.deployed import DeployedFile, entry, read_deployed, write_deployed
+from runtime.daemon.holders import Decision, Holders, hold
 from runtime.daemon.runner import Control
 
 _EVERY: Final = 5.0  # seconds between two looks at the folder
@@ -89,11 +93,12 @@ async def _pass(node: Node, memory: _Memory) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
-    """What a file holds now, and what it may have held before."""
+    """What a file holds now, and what it may have held before; `ours`: this server answers for it."""
 
     digest: Digest
     objects: frozenset[ObjectKey]
     before: frozenset[ObjectKey]
+    ours: bool = True
 
 
 @contextlib.asynccontextmanager
@@ -120,6 +125,8 @@ async def _apply(node: Node, memory: _Memory, path: str) -> _Applied | None:
     memory.held.discard(path)
     found = memory.deployed.get(path)
     done = _Applied(digest=Digest.of(text), objects=objects, before=found.held() if found else frozenset())
+    if not await _ours(node, path, done.digest, found):
+        return replace(done, ours=False)
     if done.before != objects:
         # Remembered first: after a crash in between, what may be in the cluster is known.
         await _remember(node, memory, entry(path, done.digest, done.before | objects))
@@ -129,8 +136,25 @@ async def _apply(node: Node, memory: _Memory, path: str) -> _Applied | None:
     return done
 
 
+async def _ours(node: Node, path: str, digest: Digest, found: DeployedFile | None) -> bool:
+    decision, holder = await hold(
+        Holders(url=node.config.api_url, identity=node.admin),
+        path,
+        node=node.config.node_name,
+        digest=digest,
+        before=found.sha256 if found else None,
+        nodes=functools.partial(node_names, node),
+    )
+    if decision is Decision.OTHER:
+        node.say(f"warning: not applied: {path}: {holder} has applied another one; change this one to apply it")
+    return decision is Decision.APPLY
+
+
 async def _prune(node: Node, memory: _Memory, path: str, done: _Applied) -> None:
-    """Removes what a file held before and holds no more, unless another file holds it now."""
+    """Removes what a file held before and holds no more, unless another file, or another server, holds it now."""
+    if not done.ours:
+        await _remember(node, memory, entry(path, done.digest, done.objects))
+        return
     elsewhere = {key for other, file in memory.deployed.items() if other != path for key in file.held()}
     if gone := done.before - done.objects - elsewhere:
         await remove_objects(node, gone)

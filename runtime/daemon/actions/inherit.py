@@ -39,9 +39,10 @@ async def inherit(node: Node, control: Control) -> str:
     if client.token.authority is None:
         node.say("warning: the token has no hash (K10...): whoever answers at the server's address is believed")
     secret_folder(node.paths.agent)
-    await client.trust()
-    check_shared(node.config, await client.document("config"), where=client.url)
-    inheritance = read_bootstrap(await client.document("server-bootstrap"), where=client.url)
+    async with client.telling_clocks():
+        await client.trust()
+        check_shared(node.config, await client.document("config"), where=client.url)
+        inheritance = read_bootstrap(await client.document("server-bootstrap"), where=client.url)
     written = await asyncio.to_thread(_write, node, inheritance)
     return f"{written} files of the cluster written"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles.errors import FormatError, SealiftError
-from runtime.daemon.actions.balance import client_of, keep
+from runtime.daemon.actions.balance import client_of, keep, known_client
 from runtime.daemon.actions.inherit import inherit
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
@@ -23,7 +23,7 @@ from runtime.joining.servers import read_apiservers
 from runtime.joining.supervisor import NotYetError, SupervisorClient
 from runtime.nodefiles import read_file, settle
 from runtime.pki.ensure import secret_folder
-from runtime.supervisor.token import AGENT_USER
+from runtime.supervisor.token import SERVER_USER
 from runtime.tokens import ensure_node_password
 
 _KNOWN: Final = "cluster.json"
@@ -37,13 +37,14 @@ async def join(node: Node, control: Control) -> str:
     if node.config.role == "server":
         return await inherit(node, control)
     client = client_of(node)
-    if client.token.user != AGENT_USER:
+    if client.token.user == SERVER_USER:
         control.told("joining with a server's token")
     if client.token.authority is None:
         node.say("warning: the token has no hash (K10...): whoever answers at the server's address is believed")
     secret_folder(node.paths.agent)
     try:
-        issued, document = await _ask(node, client)
+        async with client.telling_clocks():
+            issued, document = await _ask(node, client)
     except NotYetError as exc:
         document = known(node)
         if document is None or not enrol.has_all(node.config, _now(node)):
@@ -65,6 +66,7 @@ def known(node: Node) -> object | None:
 
 async def _ask(node: Node, client: SupervisorClient) -> tuple[int, object]:
     await client.trust()
+    client = known_client(node, client)
     document = await client.document("config")
     with_cluster(node.configured, document, where=client.url)
     entropy = SystemEntropy()

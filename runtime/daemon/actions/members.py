@@ -2,22 +2,24 @@
 
 k3s pkg/etcd/etcd.go (manageLearners) and member_controller.go. etcd itself refuses a learner that is behind, so the
 leader simply tries. Whoever's Node was deleted is removed, as is a learner that does not come along for five minutes.
+Keys that Secrets are encrypted with come the same way: through etcd.
 """
 
 import asyncio
 from typing import Final
 
-from bundles.errors import SealiftError
+from bundles.errors import FormatError, SealiftError, TrustError
 from runtime.daemon.api import Identity, ask
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
 from runtime.entropy import SystemEntropy
-from runtime.etcd import sharedkeys
 from runtime.etcd.gateway import EtcdError, Gateway, local_gateway, read_status
 from runtime.etcd.learners import PATIENCE, Watched, stuck, watch
 from runtime.etcd.members import Member, beside_nodes, vanished
+from runtime.etcd.shared import SharedDocument
 from runtime.joining.bootstrap import shared_document
 from runtime.nodeconf.model import SUPERVISOR_PORT, bracketed
+from runtime.secretkeys.adopt import Adoption
 from runtime.supervisor.table import PREFIX
 from runtime.tokens import read_secrets
 
@@ -31,16 +33,17 @@ async def keep_members(node: Node, control: Control) -> str:
     gateway = local_gateway(node.config)
     watched: Watched = {}
     seen: frozenset[str] = frozenset()
-    count, kept = -1, False
+    count = -1
+    adoption = Adoption(node.config, gateway, SystemEntropy())
     while True:
         try:
             status, members = await gateway.status(), await gateway.members()
             if len(members) != count:
                 count = len(members)
                 control.up(", ".join(member.name or member.id for member in members))
+            await _look_for_keys(node, adoption, status.leads)
             nodes = await node_names(node)
             if status.leads:
-                kept = kept or await _keep_keys(node, gateway)
                 watched = await _teach(node, gateway, members, watched)
                 await _part(node, gateway, members, nodes, seen)
             seen |= beside_nodes(members, nodes or frozenset())
@@ -49,19 +52,25 @@ async def keep_members(node: Node, control: Control) -> str:
         await asyncio.sleep(_EVERY)
 
 
-async def _keep_keys(node: Node, gateway: Gateway) -> bool:
-    """The cluster's keys stand in etcd, sealed with its token, so that a snapshot can be restored on a new machine."""
-    secret = read_secrets(node.config).server
-    name = await asyncio.to_thread(sharedkeys.key_name, secret)
-    if await gateway.get(name) is None:
-        await gateway.put(name, await asyncio.to_thread(_sealed, node, secret))
-    return True
+async def _look_for_keys(node: Node, adoption: Adoption, leads: bool) -> None:
+    """The cluster's keys stand in etcd, sealed with its token, so that a snapshot can be restored on a new machine.
+
+    Whoever leads has put them there; all take from there which keys Secrets are encrypted with.
+    """
+    await take_keys(node, adoption)
+    if adoption.missing and leads:
+        secret = (await asyncio.to_thread(read_secrets, node.config)).server
+        shared = SharedDocument(gateway=adoption.gateway, secret=secret, entropy=adoption.entropy)
+        await shared.put(await asyncio.to_thread(shared_document, node.paths))
 
 
-def _sealed(node: Node, secret: str) -> bytes:
-    octets = SystemEntropy().octets
-    document = shared_document(node.paths)
-    return sharedkeys.seal(secret, document, salt=octets(sharedkeys.SALT), nonce=octets(sharedkeys.NONCE))
+async def take_keys(node: Node, adoption: Adoption) -> None:
+    """What cannot be used is told, and keeps nothing else back."""
+    try:
+        if name := await adoption.look():
+            node.say(f"Secrets: the cluster has other keys, {name} writes")
+    except (FormatError, TrustError) as exc:
+        node.say(f"warning: the keys of Secrets are not taken from the cluster: {exc}")
 
 
 async def node_names(node: Node) -> frozenset[str] | None:

@@ -1,6 +1,7 @@
 """The stage `supervisor` of a server: what it knows, as facts, behind the door of `runtime.supervisor.serve`."""
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from bundles.errors import SealiftError
+from bundles.errors import FormatError, SealiftError
 from runtime.daemon.api import ask, is_healthy
 from runtime.daemon.context import Node
 from runtime.daemon.gauge import Gauge
@@ -23,15 +24,19 @@ from runtime.joining.members import read_application
 from runtime.nodeconf.model import API_PORT, SUPERVISOR_PORT, bracketed
 from runtime.nodefiles import read_file
 from runtime.pki.plan import CLIENT_CA, SERVER_CA
+from runtime.supervisor import token
+from runtime.supervisor.bootstrapstore import BootstrapTokens
 from runtime.supervisor.facts import Facts
 from runtime.supervisor.limits import Limits
-from runtime.supervisor.messages import Request, Response, document, refusal
+from runtime.supervisor.messages import Request, Response, refusal
+from runtime.supervisor.messages import document as document_of
 from runtime.supervisor.passwords import NodePasswords, Secrets
 from runtime.supervisor.routes import registry
 from runtime.supervisor.routes.certificates import NAME_HEADER
 from runtime.supervisor.routes.cluster import METRICS
 from runtime.supervisor.table import Route
-from runtime.tokens import ensure_node_password, read_secrets
+from runtime.supervisor.token import SERVER_USER
+from runtime.tokens import change_server_secret, ensure_node_password, read_secrets
 
 _SERIAL: Final = 16
 _SLICES: Final = (
@@ -69,12 +74,16 @@ async def supervise(node: Node, control: Control) -> str:
     async def add(request: Request) -> Response:
         return await add_member(node, request)
 
+    async def put(request: Request) -> Response:
+        return await put_token(node, request)
+
     supervisor = Supervisor(
         secrets=lambda: read_secrets(node.config),
         facts=facts,
         passwords=replace(node_passwords(node), itself=lambda name: own_password(node, name)),
         say=node.say,
-        acts={"add-member": add},
+        acts={"add-member": add, "put-token": put},
+        bootstraps=BootstrapTokens(url=node.config.api_url, identity=node.admin).get,
     )
     try:
         async with listening(supervisor, None, SUPERVISOR_PORT, context):
@@ -148,7 +157,25 @@ async def add_member(node: Node, request: Request) -> Response:
                 node.say(f"etcd: {applicant.name} joins from {applicant.peer_url}")
     except SealiftError as exc:  # too many learners, no leader, not enough members that are well: all pass
         return refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"etcd: {exc.message}")
-    return document({"members": [_row(member) for member in members]})
+    return document_of({"members": [_row(member) for member in members]})
+
+
+async def put_token(node: Node, request: Request) -> Response:
+    """The cluster has another secret: `{"secret": ...}` (`runtime.tokenrotation`, whose etcd has it already)."""
+    try:
+        document = json.loads(request.body)
+        secret = token.parse(document["secret"], default_user=SERVER_USER)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise FormatError("not a secret") from exc
+    if not secret.user or secret.authority is not None:
+        raise FormatError("not a secret of a cluster")
+    authority = _content(node.paths.tls / "server-ca.crt")
+    changed = await asyncio.to_thread(
+        change_server_secret, node.config, secret.secret, authority=authority, entropy=SystemEntropy()
+    )
+    if changed:
+        node.say("the cluster's token was rotated: put the new one, or none, into the configuration")
+    return document_of({"changed": changed})
 
 
 def _row(member: Member) -> dict[str, Any]:

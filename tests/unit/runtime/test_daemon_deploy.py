@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from bundles.digest import Digest
+from bundles.errors import FormatError
 from runtime.daemon.actions import deploy as module
 from runtime.daemon.actions.deploy import _Memory, _pass, stamped_files
 from runtime.daemon.context import Node
 from runtime.daemon.deployed import read_deployed
+from runtime.daemon.holders import Book, Held, Holders, read_book
 from tests.support.daemons import FAKE_KUBECTL, make_test_node
 from tests.support.programs import SYSTEM_PATH
 
@@ -28,6 +31,7 @@ class Cluster:
     node: Node
     store: Path
     said: list[str]
+    book: "Books"
     memory: _Memory = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +57,35 @@ class Cluster:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+class Books:
+    """The ConfigMap of holders, and the Nodes of the cluster, in memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.book, self.nodes = Book(files={}), frozenset({"node1", "other"})
+
+        async def read(holders: Holders) -> Book:
+            return self.book
+
+        async def write(holders: Holders, book: Book) -> bool:
+            self.book = Book(files=book.files, version="1")
+            return True
+
+        async def names(node: Node) -> frozenset[str]:
+            return self.nodes
+
+        monkeypatch.setattr(Holders, "read", read)
+        monkeypatch.setattr(Holders, "write", write)
+        monkeypatch.setattr(module, "node_names", names)
+
+    def of_other(self, path: str, text: str) -> None:
+        """Another server has applied this."""
+        held = Held(node="other", sha256=str(Digest.of(text.encode())))
+        self.book = Book(files={**self.book.files, path: held}, version="1")
+
+    def holder(self, path: str) -> str:
+        return self.book.files[path].node
+
+
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     programs, store = tmp_path / "bin", tmp_path / "store"
@@ -70,7 +103,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
         return (store / "helm").exists()
 
     monkeypatch.setattr(module, "is_healthy", no_api)
-    return Cluster(node, store, said)
+    book = Books(monkeypatch)
+    return Cluster(node, store, said, book)
 
 
 def test_files_are_applied_once_and_again_when_they_change(cluster: Cluster) -> None:
@@ -198,3 +232,73 @@ def test_health_is_a_200_and_nothing_else(server: http.server.HTTPServer) -> Non
     assert asyncio.run(is_healthy(f"{base}/healthz", Identity()))
     assert not asyncio.run(is_healthy(f"{base}/other", Identity()))
     assert not asyncio.run(is_healthy("http://127.0.0.1:1/healthz", Identity()))
+
+
+def test_what_another_server_has_applied_is_not_applied_again(cluster: Cluster) -> None:
+    text = MAP.format("one", 1)
+    cluster.book.of_other("a.yaml", text)
+    cluster.write("a.yaml", text)
+    cluster.look()
+    cluster.restart()
+    cluster.look()
+    assert cluster.objects == set() and cluster.calls() == 0 and cluster.said == []
+    assert cluster.book.holder("a.yaml") == "other"
+
+
+def test_servers_with_different_files_do_not_fight(cluster: Cluster) -> None:
+    cluster.book.of_other("a.yaml", MAP.format("one", "theirs"))
+    cluster.write("a.yaml", MAP.format("one", "ours"))
+    for _ in range(3):
+        cluster.restart()
+        cluster.look()
+    assert cluster.objects == set() and cluster.book.holder("a.yaml") == "other"
+    assert cluster.said[0] == "warning: not applied: a.yaml: other has applied another one; change this one to apply it"
+
+
+def test_who_changes_a_file_answers_for_it_from_then_on(cluster: Cluster) -> None:
+    cluster.book.of_other("a.yaml", MAP.format("one", 1))
+    cluster.write("a.yaml", MAP.format("one", 1))
+    cluster.look()
+    cluster.write("a.yaml", MAP.format("one", 22))
+    cluster.look()
+    assert cluster.objects == {"kube-system.ConfigMap.one"} and cluster.book.holder("a.yaml") == "node1"
+    cluster.book.of_other("a.yaml", MAP.format("one", 333))
+    cluster.restart()
+    calls = cluster.calls()
+    cluster.look()
+    assert cluster.calls() == calls, "changed elsewhere since: this server's own is the older one"
+
+
+def test_a_file_that_became_empty_here_removes_what_another_server_applied(cluster: Cluster) -> None:
+    cluster.write("a.yaml", MAP.format("one", 1))
+    cluster.look()
+    cluster.book.of_other("a.yaml", MAP.format("one", 1))
+    cluster.restart()
+    cluster.look()
+    cluster.write("a.yaml", "# removed\n")
+    cluster.look()
+    assert cluster.objects == set() and cluster.book.holder("a.yaml") == "node1"
+
+
+def test_a_server_that_is_gone_answers_for_nothing(cluster: Cluster) -> None:
+    cluster.book.of_other("a.yaml", MAP.format("one", "theirs"))
+    cluster.book.nodes = frozenset({"node1"})
+    cluster.write("a.yaml", MAP.format("one", "ours"))
+    cluster.look()
+    assert cluster.objects == {"kube-system.ConfigMap.one"} and cluster.book.holder("a.yaml") == "node1"
+
+
+def test_a_server_alone_applies_every_file_at_each_start(cluster: Cluster) -> None:
+    cluster.write("a.yaml", MAP.format("one", 1))
+    cluster.look()
+    (cluster.store / "kube-system.ConfigMap.one").unlink()
+    cluster.restart()
+    cluster.look()
+    assert cluster.objects == {"kube-system.ConfigMap.one"}
+
+
+def test_a_spoiled_list_of_holders_counts_as_none() -> None:
+    found = read_book({"metadata": {"resourceVersion": "7"}, "data": {"files.json": "{"}})
+    assert (found.files, found.version) == ({}, "7")
+    with pytest.raises(FormatError):
+        read_book({"kind": "Status"})

@@ -59,6 +59,20 @@ def test_keys_of_another_cluster_are_never_replaced(tmp_path: Path) -> None:
     assert (other.paths.tls / "server-ca.key").read_bytes() == before
 
 
+def test_keys_of_secrets_that_rotated_before_a_server_was_a_member_are_the_cluster_s(tmp_path: Path) -> None:
+    first, second = server(tmp_path / "a"), node_config(tmp_path / "b")
+    take_over(second.paths, read_bootstrap(shared_document(first.paths), where="t"))
+    first.paths.encryption_config.write_bytes(b"rotated")
+    inheritance = read_bootstrap(shared_document(first.paths), where="t")
+    assert take_over(second.paths, inheritance) == 1
+    assert second.paths.encryption_config.read_bytes() == b"rotated"
+    assert list(second.paths.cred.glob("encryption-config.json*")) == [second.paths.encryption_config]
+    (second.paths.tls / "server-ca.key").unlink()
+    second.paths.encryption_config.write_bytes(b"somebody else's")
+    with pytest.raises(TrustError, match="EncryptionConfig"):
+        take_over(second.paths, inheritance)
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [

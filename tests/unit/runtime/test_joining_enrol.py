@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import ipaddress
 import json
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from runtime.joining import enrol
 from runtime.joining.clusterdoc import cluster_document, with_cluster
 from runtime.joining.supervisor import NotYetError, SupervisorClient
 from runtime.nodeconf.model import NodeConfig
+from runtime.supervisor import clocks
 from runtime.supervisor.token import JoinToken
 from runtime.tokens import ensure_node_password
 from tests.support.daemons import make_test_node
@@ -157,6 +159,34 @@ def test_a_clock_that_is_before_the_certificate_is_told(site: Site, tmp_path: Pa
     node = agent_config(tmp_path)
     with pytest.raises(FormatError, match="it begins on"):
         on(site, lambda: enrolled(site, node, now=datetime.now(UTC) - timedelta(days=3)))
+
+
+def test_a_clock_that_is_off_is_told_on_both_sides_and_joins_when_mended(site: Site, tmp_path: Path) -> None:
+    node = agent_config(tmp_path)
+    node.paths.agent.mkdir(parents=True, exist_ok=True)
+
+    async def joins(days: float) -> int:
+        asked = dataclasses.replace(client(site, node), clock=lambda: time.time() - days * 86_400)
+        now = datetime.now(UTC) - timedelta(days=days)
+        work = enrol.Enrolment(node=node, client=asked, password="pw", now=now, entropy=SystemEntropy(), say=print)
+        async with asked.telling_clocks():
+            await asked.trust()
+            return await work.run()
+
+    async def work() -> None:
+        with pytest.raises(TrustError, match=r"it begins on|another certificate") as caught:
+            await joins(3)
+        assert "this machine's clock is 3.0 days behind the server's" in caught.value.message
+        assert "set this machine's clock" in caught.value.hint
+        assert await joins(0) == 3
+
+    on(site, work)
+    assert site.said == ["warning: 127.0.0.1 wants to join, and its clock is 3.0 days behind this machine's"]
+
+
+@pytest.mark.parametrize("text", ["", "-5", "1e9", "٣", "9" * 13, "Sat, 99 Foo"])
+def test_what_is_no_time_is_no_warning(text: str) -> None:
+    assert clocks.read_header(text) is None and clocks.read_date(text) is None
 
 
 def test_another_address_of_the_node_is_another_certificate(site: Site, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def authority() -> bytes:
         ("K10::server:s3cret", "server", "s3cret", None),
         ("s3cret", "node", "s3cret", None),
         (f"  K10{HASH}::server:s3cret\n", "server", "s3cret", HASH),
-        (f"K10{HASH}::abcdef.0123456789abcdef", "node", "abcdef.0123456789abcdef", HASH),
+        (f"K10{HASH}::abcdef.0123456789abcdef", "", "abcdef.0123456789abcdef", HASH),
     ],
 )
 def test_a_token_is_read_as_k3s_reads_it(text: str, user: str, secret: str, pinned: str | None) -> None:
