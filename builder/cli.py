@@ -22,6 +22,7 @@ from bundles.talk import error_json, error_text, exit_code
 VERBS: Final = {
     "lock": "Pin every moving part of a recipe in its lock.yaml.",
     "fetch": "Bring everything that a lock names; keep it as an input archive.",
+    "update": "Move a recipe to the newest patches in their lines, and lock it.",
     "plan": "Show what a build would do: steps, what is cached, sizes, time.",
     "build": "Build a recipe into a sealed bundle.",
     "verify": "Check a bundle, or one sealed archive.",

@@ -14,6 +14,7 @@ from builder.process import Cancel, run
 from builder.sources.aptlists import (
     Package,
     binary_file,
+    listed_versions,
     parse_madison,
     parse_name,
     parse_simulated,
@@ -75,6 +76,12 @@ class AptClient:
             kind = "source package" if source else "package"
             raise MissingError(f"no archive lists the {kind} {package}", where="apt", got=_versions(listed), hint=hint)
         return Package(suite=suite, files=files)
+
+    def versions(self, name: str, *, source: bool) -> list[tuple[str, str]]:
+        """All versions that the lists have of a source or binary package, each with its suite."""
+        self.ensure_lists()
+        package, _ = parse_name(f"{name}=0")
+        return listed_versions(self._cache(["madison", package], name), name, sources=source)
 
     def find_all(self, packages: Sequence[str]) -> Mapping[str, Package]:
         """Many binary packages as `NAME=VERSION` -> suite and file of each, in two calls; raises MissingError."""

@@ -118,10 +118,17 @@ def _file(hex_: str, size: str, name: str) -> LockedFile:
 
 def parse_madison(text: str, name: str, version: str, *, sources: bool) -> str | None:
     """Output of `apt-cache madison` -> the suite that lists the package version; None when none does."""
+    return next((suite for found, suite in listed_versions(text, name, sources=sources) if found == version), None)
+
+
+def listed_versions(text: str, name: str, *, sources: bool) -> list[tuple[str, str]]:
+    """Output of `apt-cache madison` -> each version of a package with the suite that lists it."""
+    found = []
     for line in text.splitlines():
         columns = [column.strip() for column in line.split("|")]
-        if len(columns) == 3 and columns[:2] == [name, version] and columns[2].endswith(" Sources") == sources:
+        if len(columns) == 3 and columns[0] == name and columns[2].endswith(" Sources") == sources:
             # `URI SUITE/COMPONENT ARCH Packages` or `URI SUITE/COMPONENT Sources`
             words = columns[2].split()
-            return words[1].rpartition("/")[0] if len(words) > 1 else None
-    return None
+            if len(words) > 1 and VERSION.fullmatch(columns[1]):
+                found.append((columns[1], words[1].rpartition("/")[0]))
+    return found
