@@ -87,6 +87,8 @@ PURE = {
     "builder.recipe.taken",
     "builder.sources.aptlists",
     "builder.sources.gomod",
+    "builder.update.edit",
+    "builder.update.versions",
     "runtime.arguments",
     "runtime.configs.apiserver",
     "runtime.configs.containerd",
