@@ -62,6 +62,7 @@ class BuildOptions:
     require_sandbox: bool = False
     replace: bool = False
     check: bool = False
+    quick: bool = False
     reach: Reach = field(default_factory=Reach)
     against: Against | None = None
     cancel: Cancel = field(default_factory=Cancel)

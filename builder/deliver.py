@@ -64,7 +64,8 @@ def deliver(spec: BundleSpec, options: "BuildOptions") -> tuple[Path, BundleInde
         options.talk.say("writing the archives")
         taken = TakenArchives(bringer(spec.facts.lock, options))
         bundle = write_bundle(spec, fresh, options.store, workers=options.jobs, known=delivered.link, make=taken.make)
-        seen = Seen(archives=bundle.linked, layers={**taken.layers(), **delivered.layers})
+        hashed = taken.arrived if options.quick else taken.verified
+        seen = Seen(archives=bundle.linked | hashed, layers={**taken.layers(), **delivered.layers})
         report = _check(fresh, seen, options)
         taken.learn(layer_reports(report))
         with os_errors(fresh):

@@ -10,6 +10,7 @@ as 1e999), no half of a surrogate pair (Go reads U+FFFD), no integer beyond 64 b
 values (`[],` thirty million times is thirty million objects), nothing after the value.
 """
 
+import functools
 import json
 import math
 import re
@@ -45,7 +46,7 @@ def decode(data: bytes, type_: type[T], *, where: object, max_size: int = MAX_DO
     Raises FormatError (with `where`) for anything that two JSON readers could understand differently.
     """
     plain = decode_plain(data, where=where, max_size=max_size)
-    _refuse_other_case(plain, msgspec.inspect.type_info(type_), where)
+    _refuse_other_case(plain, _type_info(type_), where)  # type: ignore[arg-type] # every class can be hashed
     try:
         return msgspec.convert(plain, type_, dec_hook=_decode_hook, strict=True)
     except msgspec.ValidationError as exc:
@@ -78,6 +79,12 @@ def decode_plain(data: bytes, *, where: object, max_size: int = MAX_DOCUMENT) ->
         raise FormatError("half of a surrogate pair in a text", where=where) from exc
     except (ValueError, RecursionError) as exc:
         raise FormatError(f"not JSON: {exc}", where=where) from exc
+
+
+@functools.cache
+def _type_info(type_: type) -> msgspec.inspect.Type:
+    """Of the few types that documents have; making it costs more than reading most documents."""
+    return msgspec.inspect.type_info(type_)
 
 
 def _encode_hook(value: object) -> object:

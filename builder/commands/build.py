@@ -22,6 +22,12 @@ from builder import options
 @click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
 @click.option("--check", is_flag=True, help="Then build all of it a second time, from nothing, and compare.")
 @click.option(
+    "--quick",
+    is_flag=True,
+    help="Leave what is inside mirrored layers to `sealift verify` and to nodes: their bytes are checked as they "
+    "arrive, but not unpacked.",
+)
+@click.option(
     "--against",
     type=options.PATH,
     metavar="BUNDLE",
@@ -47,6 +53,7 @@ def command(
     inputs: Path | None,
     require_sandbox: bool,
     check: bool,
+    quick: bool,
     against: Path | None,
     other_builder: bool,
     sign: Path | None,
@@ -109,6 +116,7 @@ def command(
                 require_sandbox=require_sandbox,
                 replace=replace,
                 check=check,
+                quick=quick,
                 reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
                 against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
             ),

@@ -32,6 +32,8 @@ class TakenArchives:
         self._bringer = bringer
         self._kept = KeptArchives(bringer.store)
         self._made: list[KeptArchive] = []
+        self.arrived: frozenset[str] = frozenset()  # paths of those that were made: each byte was hashed as it came
+        self.verified: frozenset[str] = frozenset()  # of those that were read in full before, and not touched since
 
     def make(self, plan: ArchivePlan, folder: Path, store: Store) -> WrittenArchive | None:
         """Puts the archive into `folder`; None for one that can be written from the blobs of `store` alone.
@@ -46,6 +48,9 @@ class TakenArchives:
         with self._bringer.store.lock(f"archive-{identity.hex[:24]}", exclusive=True):
             kept = self._kept.find(identity) or self._fill(plan, identity, store)
         self._made.append(kept)
+        self.arrived |= {plan.path}
+        if {layer.digest for layer in taken} <= kept.layers.keys():
+            self.verified |= {plan.path}
         _place(kept.path, folder / plan.path)
         return WrittenArchive(size=kept.size, sha256=kept.sha256)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from builder.mirror.follow import Follower
 from builder.mirror.kept import Place
 from builder.store import Store
 from bundles.crew import Crew, Seat
@@ -78,11 +79,15 @@ def fill(plan: Plan, sources: Sources, progress: Progress, check: Check) -> Dige
                 check()
 
             _fill_one(part, piece, sources, progress, go_on)
+            follower.whole(piece)
 
-        Crew(one, lambda piece: piece.size).all(plan.pieces, WORKERS)
+        # In the order of their places: so the hash of the whole follows close behind.
+        with Follower(part) as follower:
+            Crew(one, lambda piece: -piece.offset).all(plan.pieces, WORKERS)
+            sha256 = follower.sha256()
         progress.end()
-        progress.begin("flushing and hashing the archive", plan.size)
-        sha256 = part.finish(progress.advance)
+        progress.begin("flushing the archive", None)
+        part.name()
         progress.end()
     return sha256
 

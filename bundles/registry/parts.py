@@ -70,23 +70,39 @@ class PartFile:
             other.write(data, at)
             at += len(data)
 
-    def finish(self, told: Callable[[int], None]) -> Digest:
-        """Everything is there: held against the sha256, made durable, named; returns it. Raises FormatError."""
+    def read(self, offset: int, size: int) -> Iterator[bytes]:
+        """What is there."""
+        return self._region().chunks(offset, size)
+
+    def flush(self) -> None:
+        """Hands to the disk what is there so far."""
+        with os_errors(self.plan.target):
+            os.fdatasync(self._fd)
+
+    def name(self) -> None:
+        """Whoever filled it has checked all of it: made durable, named."""
+        target = self.plan.target
+        with os_errors(target):
+            os.fchmod(self._fd, 0o644)
+            os.fsync(self._fd)
+            os.rename(_part(target), target)
+            fsync_directory(target.parent)
+
+    def finish(self, told: Callable[[int], None]) -> None:
+        """Everything is there: held against the sha256, made durable, named. Raises FormatError."""
         target = self.plan.target
         with ThreadPoolExecutor(1) as pool, os_errors(target):
             os.fchmod(self._fd, 0o644)
             flushed = pool.submit(os.fsync, self._fd)  # the disk writes while we hash
             found = self._hashed(told)
-            if self.plan.sha256 is not None and found != self.plan.sha256:
+            if found != self.plan.sha256:
                 os.unlink(_part(target))
                 hint = "bundle.json and the images in the registry do not belong together"
                 raise FormatError(
                     "not the file that bundle.json lists", where=target, got=found, want=self.plan.sha256, hint=hint
                 )
             flushed.result()
-            os.rename(_part(target), target)
-            fsync_directory(target.parent)
-        return found
+        self.name()
 
     def _hashed(self, told: Callable[[int], None]) -> Digest:
         found = hashlib.sha256()
