@@ -6,8 +6,9 @@ from typing import Any
 
 from bundles import choices, index
 from bundles.digest import Digest
-from bundles.errors import printable
+from bundles.errors import SealiftError, printable
 from bundles.index import BundleIndex
+from bundles.packages import crypto
 from bundles.region import open_region
 from bundles.sealed.read import SealedArchive, read_sealed
 from bundles.source import open_source
@@ -25,7 +26,12 @@ def inspect(path: Path) -> dict[str, Any]:
     with open_source(path) as source:
         data, signatures = source.envelope()
         document = index.decode(data, where=f"{source.where}: {index.INDEX_NAME}")
-    return {"kind": "bundle", "sha256": Digest.of(data).hex, "signatures": sorted(signatures)} | _bundle(document)
+        try:
+            found = crypto(source, document)
+        except SealiftError:
+            found = []  # a damaged SBOM is `verify`'s business
+    seen = {"kind": "bundle", "sha256": Digest.of(data).hex, "signatures": sorted(signatures)} | _bundle(document)
+    return seen | ({"crypto": found} if found else {})
 
 
 def _bundle(document: BundleIndex) -> dict[str, Any]:
@@ -117,6 +123,10 @@ def _archive_lines(seen: dict[str, Any]) -> Iterable[str]:
             yield f"    layer     {layer['digest']}  {human_bytes(layer['size'])}"
 
 
+def _reasoned(row: dict[str, str]) -> str:
+    return f"{row['program']} ({row['because']})" if row["because"] else row["program"]
+
+
 def _bundle_lines(seen: dict[str, Any]) -> Iterable[str]:
     signed = ", ".join(seen["signatures"]) or "none"
     yield f"{seen['name']} {seen['version']} ({seen['flavour']}) for {seen['platform']}, {human_bytes(seen['size'])}"
@@ -134,5 +144,7 @@ def _bundle_lines(seen: dict[str, Any]) -> Iterable[str]:
     for choice in seen["choices"]:
         parts = [path.removeprefix("images/") for path in choice["archives"]] + choice["charts"]
         yield f"  choice      {choice['key']}: {choice['name']}  ({', '.join(parts)})"
+    for mode in sorted({row["crypto"] for row in seen.get("crypto", ())}):
+        yield f"  crypto      {mode}: {', '.join(_reasoned(row) for row in seen['crypto'] if row['crypto'] == mode)}"
     for file in seen["files"]:
         yield f"  file        {file['path']}  {human_bytes(file['size'])}"

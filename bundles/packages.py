@@ -35,6 +35,32 @@ def packages(path: Path) -> list[dict[str, str]]:
 
 def listed(source: BundleSource, document: BundleIndex) -> list[dict[str, str]] | None:
     """The same of an open bundle; None when its index lists no SBOM."""
+    found = _components(source, document)
+    if found is None:
+        return None
+    return sorted(
+        map(_row, found), key=lambda row: (row["kind"], row["name"], row["version"], row["purl"], row["licence"])
+    )
+
+
+def crypto(source: BundleSource, document: BundleIndex) -> list[dict[str, str]]:
+    """The Go programs of an open bundle with their crypto, as it was found in their bytes when they were made.
+
+    Keys: `program`, `crypto` (`boringcrypto`, `go-native`, `off`; `none` where a program holds none), `because` (why it
+    is not the bundle's). Empty for a bundle that asks for none. Raises FormatError for a damaged SBOM.
+    """
+    rows = []
+    for each in _components(source, document) or ():
+        listed = each.get("properties")
+        properties = {_text(one, "name"): _text(one, "value") for one in listed if isinstance(one, dict)} if (
+            isinstance(listed, list)) else {}  # fmt: skip
+        if mode := properties.get("sealift:go:crypto", ""):
+            because = properties.get("sealift:go:crypto-because", "")
+            rows.append({"program": _text(each, "name"), "crypto": mode, "because": because})
+    return sorted(rows, key=lambda row: (row["crypto"], row["program"]))
+
+
+def _components(source: BundleSource, document: BundleIndex) -> list[dict[str, Any]] | None:
     file = next((each for each in document.files if each.path == SBOM), None)
     if file is None:
         return None
@@ -49,9 +75,7 @@ def listed(source: BundleSource, document: BundleIndex) -> list[dict[str, str]] 
     components = plain.get("components", []) if isinstance(plain, dict) else None
     if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
         raise FormatError("not a CycloneDX document", where=where)
-    return sorted(
-        map(_row, components), key=lambda row: (row["kind"], row["name"], row["version"], row["purl"], row["licence"])
-    )
+    return components
 
 
 def versions(rows: Iterable[dict[str, str]]) -> dict[str, str]:

@@ -139,7 +139,8 @@ class _Maker:
         go: Mapping[str, Any] = self._facts.receipts[f"component {component.name}"].facts["programs"][name]["go"]
         licences: Mapping[str, str] = self._facts.licences(component.name).get(MODULES, {})
         main = self._main_module(component, go["main"], licences)
-        key = self._placed(Kind.PROGRAM, component.name, name, output, component.version, main.licence)
+        crypto = parts.crypto_notes(component, self._facts.recipe, go.get("crypto", ""))
+        key = self._placed(Kind.PROGRAM, component.name, name, output, component.version, main.licence, crypto)
         self._link(key, Relation.GENERATED_FROM, self.add(main))
         for part in (parts.standard_library(go["version"]), *_modules(go["modules"], licences)):
             self._link(key, Relation.DEPENDS_ON, self.add(part))
@@ -174,9 +175,14 @@ class _Maker:
         path, _, version = rest.partition("@")
         return parts.module(path, version, h1=locked.h1 or "", licence=licence)
 
-    def _placed(self, kind: Kind, component: str, name: str, output: Output, version: str, licence: str) -> str:
-        paths = self._places.get((component, name), ())
-        part = parts.placed(kind, component, name, version=version, licence=licence, digest=output.digest, paths=paths)
+    def _placed(
+        self, kind: Kind, component: str, name: str, output: Output, version: str, licence: str,
+        more: tuple[tuple[str, str], ...] = (),
+    ) -> str:  # fmt: skip
+        paths, digest = self._places.get((component, name), ()), output.digest
+        part = parts.placed(
+            kind, component, name, version=version, licence=licence, digest=digest, paths=paths, more=more
+        )
         return self.add(part)
 
     def _toolchain(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from builder.describe import purl
 from builder.describe.model import Kind, Part
+from builder.recipe.model import Fips, GoComponent, Recipe
 from bundles.digest import Digest
 
 STDLIB_LICENCE: Final = "BSD-3-Clause"
@@ -99,7 +100,18 @@ def chart(name: str, version: str, archive: Digest, licence: str) -> Part:
     )
 
 
-def placed(kind: Kind, component: str, name: str, *, version: str, licence: str, digest: Digest, paths: Any) -> Part:
+def crypto_notes(component: GoComponent, recipe: Recipe, found: str) -> tuple[tuple[str, str], ...]:
+    """What crypto a Go program was found to have, and why not the bundle's; nothing in a bundle that says nothing."""
+    if recipe.fips is Fips.OFF and component.fips is None:
+        return ()
+    because = (("go:crypto-because", component.fips_reason),) if component.fips_reason else ()
+    return (("go:crypto", found), *because)
+
+
+def placed(
+    kind: Kind, component: str, name: str, *, version: str, licence: str, digest: Digest, paths: Any,
+    more: tuple[tuple[str, str], ...] = (),
+) -> Part:  # fmt: skip
     """A file in images: a program, or one that is taken as it is; `paths` are all places where it lies."""
     return Part(
         key=f"{kind}:{component}/{name}",
@@ -108,5 +120,5 @@ def placed(kind: Kind, component: str, name: str, *, version: str, licence: str,
         version=version,
         licence=licence,
         sha256=digest,
-        notes=(("component", component), *(("path", path) for path in sorted(paths))),
+        notes=(("component", component), *(("path", path) for path in sorted(paths)), *more),
     )

@@ -55,6 +55,7 @@ def document(facts: BuildFacts, bill: Bill, subjects: Sequence[Subject]) -> byte
             "format": FORMAT,
             "sandbox": facts.sandbox,
             "tools": dict(sorted(facts.all_tools().items())),
+            **_crypto(bill),
         },
         "resolvedDependencies": list(_dependencies(facts, bill)),
     }
@@ -130,6 +131,13 @@ def _carried(bill: Bill) -> Iterator[dict[str, Any]]:
         h1 = dict(part.notes).get("go:h1", "")
         if part.kind is Kind.MODULE and h1:
             yield {"name": part.key.partition(" ")[0], "uri": part.purl, "digest": _dirhash(h1)}
+
+
+def _crypto(bill: Bill) -> dict[str, dict[str, str]]:
+    """The crypto that was found in each Go program, where the recipe asks for some."""
+    found = {part.key.partition(":")[2]: dict(part.notes).get("go:crypto", "") for part in bill.parts}
+    said = {name: mode for name, mode in sorted(found.items()) if mode}
+    return {"crypto": said} if said else {}
 
 
 def _builder(facts: BuildFacts) -> Iterator[dict[str, Any]]:

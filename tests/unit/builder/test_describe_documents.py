@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from packageurl import PackageURL
 
+from builder.buildroot.model import BASE_PACKAGES
 from builder.describe import parts, purl, spdx
 from builder.describe.bill import make_bill
 from builder.describe.documents import describe
@@ -18,6 +19,7 @@ from builder.plan.model import Output, Receipt, Step
 from builder.recipe.model import (
     AssembleImage,
     CompileComponent,
+    Fips,
     GoComponent,
     Placement,
     UserlandComponent,
@@ -211,3 +213,32 @@ def test_provenance_holds_no_time_and_no_place() -> None:
 
 def test_a_tool_whose_version_is_not_debians_is_no_debian_package() -> None:
     assert parts.host_package("gcc", "gcc (GCC) 14.1.0", "amd64").purl == "pkg:generic/gcc@gcc%20%28GCC%29%2014.1.0"
+
+
+def test_the_crypto_that_was_found_stands_in_sbom_and_provenance_where_the_recipe_asks_for_some() -> None:
+    made = facts()
+    tool = {**GO, "crypto": "off"}
+    receipts = {**made.receipts, "component tool": replace(
+        made.receipts["component tool"], facts={"programs": {"tool": {"go": tool}}})}  # fmt: skip
+    own = replace(TOOL, fips=Fips.OFF, fips_reason="it is a toy")
+    recipe = replace(made.recipe, components={**made.recipe.components, "tool": own}, fips=Fips.BORINGCRYPTO)
+    asked = replace(made, recipe=recipe, receipts=receipts)
+    notes = dict(part(make_bill(asked, "tiny", IMAGES), "program:tool/tool").notes)
+    assert notes["go:crypto"] == "off" and notes["go:crypto-because"] == "it is a toy"
+    said = provenance(asked)
+    assert said["predicate"]["buildDefinition"]["internalParameters"]["crypto"] == {"tool/tool": "off"}
+    plain = dict(part(make_bill(made, "tiny", IMAGES), "program:tool/tool").notes)
+    assert not {name for name in plain if "crypto" in name}  # a bundle without: the same bytes as ever
+
+
+def test_what_a_build_root_compiled_with_is_told_from_the_lock() -> None:
+    made = facts()
+    step = made.steps["component c"]
+    steps = {**made.steps, "component c": replace(step, description={"tools": {"buildroot": "sha256:any"}})}
+    packages = tuple(
+        LockedInput(component="base", source=f"deb:bookworm/{name}=1:2-3") for name in (*BASE_PACKAGES, "dpkg-dev")
+    )
+    recipe = replace(made.recipe, buildroot="bookworm")
+    within = replace(made, recipe=recipe, steps=steps, lock=replace(made.lock, buildroot=packages))
+    assert within.tools("c") == {"binutils": "1:2-3", "gcc": "1:2-3", "libc6-dev": "1:2-3"}
+    assert within.sandbox == "build root bookworm" and made.sandbox == "network namespace"

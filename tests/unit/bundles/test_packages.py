@@ -13,6 +13,8 @@ from bundles.diff import render as render_diff
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError
 from bundles.index import BundleIndex, File
+from bundles.inspect import inspect
+from bundles.inspect import render as render_inspected
 from bundles.pack import pack
 from bundles.packages import SBOM, packages, render
 from tests.support.bundles import forge, make_bundle
@@ -109,3 +111,19 @@ def test_diff_names_the_packages_whose_versions_changed(bundle: Path, tmp_path: 
         "changed": {"go a.test/x": ["v1", "v1.5, v2"]},
     }
     assert "~ package go a.test/x  v1 -> v1.5, v2" in render_diff(found).splitlines()
+
+
+def test_inspect_groups_programs_by_the_crypto_that_was_found(tmp_path: Path) -> None:
+    def program(name: str, **properties: str) -> dict[str, Any]:
+        listed = [{"name": f"sealift:go:{key}", "value": value} for key, value in properties.items()]
+        return {"bom-ref": f"program:{name}/{name}", "name": name, "properties": listed}
+
+    odd = {"bom-ref": 1, "name": [], "properties": [7, {"name": {}}]}
+    found = [program("runc", crypto="boringcrypto"), program("etcd", crypto="boringcrypto"), program("x"), odd]
+    found += [program("toy", crypto="off", **{"crypto-because": "it is one"})]
+    bundle = with_sbom(make_bundle(tmp_path), jsontext.encode_canonical({"components": found}))
+    text = render_inspected(inspect(bundle))
+    assert "  crypto      boringcrypto: etcd, runc\n" in text and "  crypto      off: toy (it is one)\n" in text
+    assert "crypto" not in inspect(make_bundle(tmp_path / "plain"))
+    (bundle / SBOM).write_bytes(b"{}")
+    assert "crypto" not in inspect(bundle)
