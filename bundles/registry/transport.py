@@ -101,7 +101,7 @@ class Transport:
         """Nothing is connected yet."""
         self._wire = wire
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str | None, HostTls], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str | None, HostTls, bool], urllib3.PoolManager] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, where: object) -> Answer:
         """One request, following redirects of GET and HEAD; `Authorization` goes to the host of `url` alone.
@@ -136,15 +136,18 @@ class Transport:
         return Answer(response, url)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        kind = proxy_for(url, self._wire.env), self._wire.hosts.get(urlsplit(url).netloc, HostTls())
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        kind = proxy_for(url, self._wire.env), self._wire.hosts.get(parts.netloc, HostTls()), secure
         with self._lock:
             if kind not in self._pools:
                 self._pools[kind] = self._make(*kind)
             return self._pools[kind]
 
-    def _make(self, proxy: str | None, tls: HostTls) -> urllib3.PoolManager:
+    def _make(self, proxy: str | None, tls: HostTls, secure: bool) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self._wire.connect, read=self._wire.read)
-        context = tls_context(self._wire.ca_files, tls)
+        # Reading the system's certificates takes longer than many a pull: not for plain http.
+        context = tls_context(self._wire.ca_files, tls) if secure or proxy is not None else None
         if not tls.verify:
             urllib3.disable_warnings(exceptions.InsecureRequestWarning)  # who reads the setting says so once
         if proxy is None:
