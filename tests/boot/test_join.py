@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ from runtime import admitted
 from runtime.layout import DEFAULT_DATA_DIR
 from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
+from tests.support import crowd
 from tests.support.sites import Joined, held_ledger, site
 
 pytestmark = pytest.mark.real
+CROWD = 500
 
 
 @pytest.fixture
@@ -51,10 +55,11 @@ def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_ser
             await agent.stop()
             agent.config["token"] = await _token(server, "--ttl", "1h", "--description", "rack 4")
             agent.config |= {"node-label": "site=lab", "node-taint": "lab=yes:PreferNoSchedule"}
-            began = time.monotonic()
-            await agent.start()
-            await agent.until_ready()
-            print(f"agent Ready {time.monotonic() - began:.1f} s after its start")
+            async with _a_crowd(server):
+                began = time.monotonic()
+                await agent.start()
+                await agent.until_ready()
+                print(f"agent Ready {time.monotonic() - began:.1f} s after its start, through {CROWD} strangers")
             nodes = {node["metadata"]["name"]: node for node in await server.objects("nodes")}
             assert nodes.keys() == {"m1", "m2"}
             assert nodes["m2"]["metadata"]["labels"]["site"] == "lab"
@@ -75,6 +80,22 @@ def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_ser
             await agent.until_said("kubelet")
 
     asyncio.run(inside())
+
+
+@asynccontextmanager
+async def _a_crowd(server: Joined) -> AsyncIterator[None]:
+    """Strangers who are silent, send garbage, or drip: they are there, they are hung up on, and they come again."""
+    log = server.machine.home / "crowd.log"
+    argv = [sys.executable, "-P", crowd.__file__, "9345", str(CROWD)]
+    child = await server.machine.start(argv, log=log, env={"PATH": server.machine.env["PATH"]})
+    try:
+        async with asyncio.timeout(20.0):
+            while "all here" not in log.read_text():
+                await asyncio.sleep(0.1)
+        yield
+        assert child.process.returncode is None and log.read_text().count(".") > CROWD // 3, log.read_text()[-500:]
+    finally:
+        await child.stop(0.0)
 
 
 async def _token(server: Joined, *flags: str) -> str:

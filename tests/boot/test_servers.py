@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import admitted
 from runtime.layout import DEFAULT_DATA_DIR
 from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
@@ -30,7 +31,7 @@ def test_servers_join_leave_and_come_back_from_a_snapshot_here_and_elsewhere(
     ledger: Ledger, tmp_path: Path, rke2_bundle: Path
 ) -> None:
     async def inside() -> None:
-        async with site(ledger, tmp_path, rke2_bundle, "server", "server", "server", "server") as machines:
+        async with site(ledger, tmp_path, rke2_bundle, "server", "server", "server", "server", bare=(3,)) as machines:
             first, second, third, fresh = machines
             began = time.monotonic()
 
@@ -106,6 +107,8 @@ async def third_joins(first: Joined, second: Joined, third: Joined) -> None:
     third.config["node-name"] = "m3"
     await third.start()
     await third.until_ready()
+    record = admitted.read(host_layout(third.machine.home).admitted)
+    assert record is not None and record.decided is not None and record.decided.trust == "server", "it had no bundle"
     assert dict(await members(third)) == {"m1": False, "m2": False, "m3": False}
     assert third.secret("agent-token") == first.secret("agent-token") != first.secret("token")
 

@@ -4,6 +4,7 @@ A server that has etcd's data is of its cluster already: nobody is asked, so tha
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from bundles.errors import SealiftError, TrustError
@@ -77,9 +78,15 @@ async def still_member(node: Node, *, seconds: float) -> bool:
 
 
 def application(node: Node, applicant: Applicant) -> Application:
-    """What this server asks for membership with."""
+    """What this server asks for membership with: certificates of the cluster, which it has taken over by now.
+
+    The token in its configuration may have been rotated long ago.
+    """
     password = ensure_node_password(node.paths.node_password, SystemEntropy())
-    return Application(client=server_client(node), applicant=applicant, password=password)
+    client = server_client(node)
+    if node.admin.certificate is not None and node.admin.certificate.exists():
+        client = replace(client, known=node.admin)
+    return Application(client=client, applicant=applicant, password=password)
 
 
 def _write(node: Node, inheritance: Inheritance) -> int:

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from bundles.errors import SealiftError, TrustError, UsageError
+from runtime.daemon.actions.inherit import application
 from runtime.daemon.api import Answer, Identity
 from runtime.entropy import SystemEntropy
 from runtime.etcd import sharedkeys
-from runtime.etcd.members import Member
+from runtime.etcd.members import Applicant, Member
 from runtime.joining.bootstrap import read_bootstrap, shared_document
 from runtime.nodeconf.model import NodeConfig
 from runtime.tokenrotation import TokenRotation
 from runtime.tokens import change_server_secret, ensure_tokens, read_secrets
+from tests.support.daemons import make_test_node
 from tests.support.nodes import FewKeys, node_config, start
 
 OLD, NEW = "the-old-secret-of-the-cluster", "the-new-secret-of-the-cluster"
@@ -185,6 +187,16 @@ def test_a_rotation_that_ended_before_the_old_keys_were_taken_away_takes_them_aw
     etcd.kept |= old
     asyncio.run(work.run())
     assert list(etcd.kept) == [sharedkeys.key_name(NEW)]
+
+
+def test_a_server_that_has_joined_shows_its_certificate_and_not_a_token_of_long_ago(tmp_path: Path) -> None:
+    flags = (("server", "https://192.0.2.1:9345"), ("token", "K10::server:of-long-ago"))
+    node = make_test_node(tmp_path / "rke2", tmp_path, flags=flags)
+    applicant = Applicant(name="n1-0a", peer_url="https://192.0.2.10:2380")
+    assert application(node, applicant).client.known is None
+    node.paths.tls.mkdir(parents=True)
+    (node.paths.tls / "client-admin.crt").write_text("a certificate")
+    assert application(node, applicant).client.known == node.admin
 
 
 def test_words_of_passwd_are_what_joining_servers_read(tmp_path: Path) -> None:
