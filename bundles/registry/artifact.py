@@ -18,6 +18,7 @@ from bundles.registry.documents import EMPTY_CONFIG, TITLE, Document, RemoteDesc
 from bundles.signing import envelope, names
 
 BUNDLE: Final = "application/vnd.sealift.bundle.v1+json"
+FILES: Final = "application/vnd.sealift.bundle.files.v1"  # what a node serves: one layer for each file, archives too
 SIGNATURE: Final = "application/vnd.sealift.signature.v1+json"
 MAX_PATH: Final = 512  # characters
 PART: Final = ".part"  # at the end of a name: a file that is not whole yet
@@ -90,7 +91,7 @@ def own_manifest(listed: RemoteIndex, *, where: object) -> RemoteDescriptor:
 def index_layer(manifest: RemoteManifest, *, where: object) -> RemoteDescriptor:
     """bundle.json among the layers; raises FormatError when it is no bundle's manifest, or of an unbearable size."""
     found = [one for one in manifest.layers if one.annotations.get(TITLE) == INDEX_NAME]
-    if manifest.artifact_type != BUNDLE or len(found) != 1:
+    if manifest.artifact_type not in (BUNDLE, FILES) or len(found) != 1:
         raise FormatError("no bundle", where=where, got=ascii(manifest.artifact_type[:100]), want=BUNDLE)
     if found[0].size > index.MAX_INDEX:
         raise FormatError("bundle index too large", where=where, got=found[0].size, want=f"<= {index.MAX_INDEX}")
@@ -103,6 +104,11 @@ def checked_path(path: str, *, where: object) -> str:
     if len(path) > MAX_PATH or len(parts) > 8 or not all(_PART.fullmatch(part) for part in parts):
         raise FormatError("not a path of a bundle's file", where=where, got=ascii(path[:200]))
     return path
+
+
+def signature_layers(manifest: RemoteManifest) -> tuple[RemoteDescriptor, ...]:
+    """Signatures that are files like others, as nodes serve them."""
+    return tuple(one for one in manifest.layers if names.is_signature(one.annotations.get(TITLE, "")))
 
 
 def check_paths(document: BundleIndex, *, where: object) -> None:

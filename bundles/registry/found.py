@@ -1,5 +1,6 @@
 """A bundle in a registry before its content comes: its index, and the signatures that refer to it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bundles import index
@@ -7,7 +8,7 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError
 from bundles.index import INDEX_NAME, BundleIndex
 from bundles.registry import artifact
-from bundles.registry.documents import TITLE, read_index, read_manifest
+from bundles.registry.documents import TITLE, RemoteDescriptor, read_index, read_manifest
 from bundles.registry.memory import in_memory
 from bundles.registry.place import Place, Repository
 from bundles.registry.protocol import Registry
@@ -17,12 +18,16 @@ from bundles.signing import blob, envelope, names
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """The bundle in the registry: its documents, nothing of its content yet."""
+    """The bundle in the registry: its documents, nothing of its content yet.
+
+    `signatures`: layers of its own manifest, where it is a node that serves it; elsewhere they are referrers.
+    """
 
     repository: Repository
     digest: Digest
     data: bytes
     document: BundleIndex
+    signatures: tuple[RemoteDescriptor, ...] = ()
 
 
 def find(registry: Registry, place: Place) -> Found:
@@ -32,28 +37,36 @@ def find(registry: Registry, place: Place) -> Found:
     if top.is_index:
         listed = artifact.own_manifest(read_index(top, where=place), where=place)
         own = registry.manifest(place.repository, str(listed.digest), no_check)
-    layer = artifact.index_layer(read_manifest(own, where=place), where=place)
+    manifest = read_manifest(own, where=place)
+    layer = artifact.index_layer(manifest, where=place)
     data = in_memory(registry, place.repository, layer.digest, layer.size)
     document = index.decode(data, where=f"{place}: {INDEX_NAME}")
     artifact.check_paths(document, where=f"{place}: {INDEX_NAME}")
-    return Found(repository=place.repository, digest=top.digest, data=data, document=document)
+    signatures = artifact.signature_layers(manifest)
+    return Found(repository=place.repository, digest=top.digest, data=data, document=document, signatures=signatures)
 
 
 def signatures_of(registry: Registry, found: Found) -> dict[str, bytes]:
     """The files that signing added, out of the referrers of what lies under the tag; of two of a name the last."""
     signed: dict[str, bytes] = {}
-    for one in registry.referrers(found.repository, found.digest, no_check):
-        if one.artifact_type != artifact.SIGNATURE:
-            continue
-        where = f"{found.repository}: {one.digest}"
-        document = registry.manifest(found.repository, str(one.digest), no_check)
-        for layer in read_manifest(document, where=where).layers[:1]:
-            name = layer.annotations.get(TITLE, "")
-            limit = envelope.MAX_MESSAGE if names.is_index_signature(name) else envelope.MAX_STATEMENT
-            limit = limit if names.is_envelope(name) else blob.MAX_SIG
-            if not names.is_signature(name) or layer.size > limit:
-                raise FormatError("not a bundle's signature", where=where, got=f"{name[:100]!a}, {layer.size} bytes")
-            signed[name] = in_memory(registry, found.repository, layer.digest, layer.size)
+    for where, layer in _signature_layers(registry, found):
+        name = layer.annotations.get(TITLE, "")
+        limit = envelope.MAX_MESSAGE if names.is_index_signature(name) else envelope.MAX_STATEMENT
+        limit = limit if names.is_envelope(name) else blob.MAX_SIG
+        if not names.is_signature(name) or layer.size > limit:
+            raise FormatError("not a bundle's signature", where=where, got=f"{name[:100]!a}, {layer.size} bytes")
+        signed[name] = in_memory(registry, found.repository, layer.digest, layer.size)
         if len(signed) > names.MAX_SIGNATURES:
             raise LimitError("too many signatures", where=where, want=f"<= {names.MAX_SIGNATURES}")
     return signed
+
+
+def _signature_layers(registry: Registry, found: Found) -> Iterator[tuple[str, RemoteDescriptor]]:
+    for layer in found.signatures:
+        yield f"{found.repository}: {layer.digest}", layer
+    for one in registry.referrers(found.repository, found.digest, no_check):
+        if one.artifact_type == artifact.SIGNATURE:
+            where = f"{found.repository}: {one.digest}"
+            document = registry.manifest(found.repository, str(one.digest), no_check)
+            for layer in read_manifest(document, where=where).layers[:1]:
+                yield where, layer

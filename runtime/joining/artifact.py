@@ -13,10 +13,10 @@ from bundles import index, jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError
 from bundles.index import INDEX_NAME, MAX_INDEX, BundleIndex
+from bundles.registry.documents import TITLE
 from bundles.signing import blob, envelope, names
 from bundles.source import MAX_DEPTH, MAX_FILES
 from bundles.verify import check_names
-from runtime.supervisor.catalogue import TITLE
 
 MAX_MANIFEST: Final = 4 << 20  # bytes
 _MAX_SUMS: Final = 4 << 20  # bytes

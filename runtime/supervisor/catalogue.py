@@ -17,6 +17,8 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
 from bundles.index import INDEX_NAME, BundleIndex
 from bundles.reference import Reference
+from bundles.registry.artifact import FILES
+from bundles.registry.documents import EMPTY, EMPTY_DATA, TITLE
 from bundles.signing.names import is_signature
 from bundles.source import BundleSource, open_source, packed_order
 from runtime import admitted
@@ -24,11 +26,7 @@ from runtime.layout import NodeLayout
 
 REPOSITORY: Final = "sealift/bundle"
 ADMITTED_TAG: Final = "admitted"  # what this server runs from, whatever it is called
-ARTIFACT: Final = "application/vnd.sealift.bundle.files.v1"  # not what `sealift push` makes: one layer for each file
 FILE: Final = "application/vnd.sealift.bundle.file.v1"
-EMPTY: Final = "application/vnd.oci.empty.v1+json"
-TITLE: Final = "org.opencontainers.image.title"
-_EMPTY: Final = b"{}"
 _MAX_MANIFEST: Final = 4 << 20  # bytes
 _KINDS: Final = (oci.MANIFEST, oci.INDEX, oci.DOCKER_MANIFEST, oci.DOCKER_INDEX)
 
@@ -87,7 +85,7 @@ def read_catalogue(layout: NodeLayout) -> Catalogue | None:
     return Catalogue(
         folder=folder,
         places=places,
-        small={own: manifest, str(Digest.of(_EMPTY)): _EMPTY},
+        small={own: manifest, str(Digest.of(EMPTY_DATA)): EMPTY_DATA},
         kinds={**kinds, own: oci.MANIFEST},
         tags={**_image_tags(document), REPOSITORY: {ADMITTED_TAG: own, tag_of(record.bundle): own}},
     )
@@ -102,8 +100,8 @@ def artifact_manifest(document: BundleIndex, files: Iterable[tuple[str, Digest, 
     manifest = {
         "schemaVersion": 2,
         "mediaType": oci.MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": {"mediaType": EMPTY, "digest": str(Digest.of(_EMPTY)), "size": len(_EMPTY)},
+        "artifactType": FILES,
+        "config": {"mediaType": EMPTY, "digest": str(Digest.of(EMPTY_DATA)), "size": len(EMPTY_DATA)},
         "layers": layers,
         "annotations": {"org.opencontainers.image.version": document.version},
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.supervisor.catalogue import TITLE
+from bundles.registry.documents import TITLE
 from tests.support.supervisors import Site
 
 Handler = http.server.BaseHTTPRequestHandler

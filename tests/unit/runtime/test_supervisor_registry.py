@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runtime.supervisor.catalogue import TITLE
+from bundles.registry.documents import TITLE
 from runtime.supervisor.limits import Limits
 from tests.support.bundles import CORE, make_bundle
 from tests.support.nodedirs import TestNode
