@@ -12,10 +12,8 @@ from builder.recipe.yamlnodes import MAX_SIZE, Mapping, Scalar, parse_nodes, sho
 from bundles.errors import Problem, ProblemsError
 from bundles.files import os_errors
 
-# Helm wants SemVer 2; a leading v is common and accepted by it.
-VERSION = re.compile(
-    r"v?(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
-)
+# Helm wants SemVer 2; a leading v is common and accepted by it, and so are leading zeros: RKE2's charts are 3.13.007.
+VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?")
 
 

@@ -95,7 +95,7 @@ def takes(kind: Kind) -> str:
         case Items():
             return f"list: {takes(kind.of)}"
         case Record():
-            return "mapping: " + "; ".join(f"`{name}` -> {takes(field.kind)}" for name, field in kind.fields.items())
+            return "mapping with " + ", ".join(f"`{name}`" for name in kind.fields)
         case Table():
             return f"mapping: {_cell(kind.key.what)} -> {takes(kind.value)}"
         case ItemsOrTable():

@@ -1,6 +1,7 @@
 """A web server on loopback with files in memory, that does what it is told: cuts, lies, stalls, sends elsewhere."""
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,9 +37,10 @@ class FileServer:
     seen: list[Got] = field(default_factory=list)
     host: str = ""
     etags: bool = True
+    scheme: str = "http"
 
     def url(self, path: str) -> str:
-        return f"http://{self.host}{path}"
+        return f"{self.scheme}://{self.host}{path}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -92,12 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def file_server(files: Mapping[str, bytes] | None = None) -> Iterator[FileServer]:
-    """Serves until the block ends."""
+def file_server(files: Mapping[str, bytes] | None = None, tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
+    """Serves until the block ends; with `tls` over TLS."""
     made = FileServer(files=dict(files or {}))
     handler = type("Handler", (_Handler,), {"files": made})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if tls is not None:
+        made.scheme = "https"
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     made.host = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

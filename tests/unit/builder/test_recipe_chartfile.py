@@ -28,3 +28,7 @@ def test_what_cannot_name_an_archive_is_refused(old: bytes, new: bytes, says: st
     with pytest.raises(ProblemsError) as caught:
         parse_chart_file(GOOD.replace(old, new), "Chart.yaml")
     assert says in str(caught.value)
+
+
+def test_leading_zeros_are_taken_because_rke2_s_charts_have_them() -> None:
+    assert parse_chart_file(GOOD.replace(b"1.2.3-rc.1+b", b"3.13.007"), "Chart.yaml").version == "3.13.007"

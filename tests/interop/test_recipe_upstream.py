@@ -1,0 +1,158 @@
+"""The recipe that takes everything as it is published, from lock to bundle: stand-ins of the same names in a real
+registry, reached through `--mirror`, and charts from a server with TLS. What is inside them is small; the way is whole.
+"""
+
+import gzip
+import hashlib
+import json
+import shutil
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from builder.recipe.fetched import ImageFilesComponent, PublishedChart
+from builder.recipe.model import Recipe
+from builder.recipe.read import read_recipe
+from builder.recipe.taken import MirrorImage
+from bundles import oci
+from bundles.errors import ProblemsError
+from bundles.index import BundleIndex, decode
+from bundles.reference import Reference
+from runtime.choices import decide
+from runtime.daemon.chosen import choose_images
+from tests.support.certificates import Authority
+from tests.support.chartserving import chart_tgz
+from tests.support.fileserver import FileServer, file_server
+from tests.support.node import sealift, sealift_node
+from tests.support.nodes import node_config
+from tests.support.published import Layer, push
+from tests.support.registry import Registry, running_registry
+from tests.support.releases import program
+from tests.support.tars import END, member
+
+pytestmark = pytest.mark.real
+UPSTREAM = Path(__file__).resolve().parents[2] / "recipes/rke2-v1.34-upstream"
+CHARTS = "https://rke2-charts.rancher.io"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a builder reaches: a mirror of docker.io, and the chart repository in the recipe's copy."""
+
+    recipe: Path
+    registry: Registry
+    options: tuple[str | Path, ...]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("upstream")
+    recipe = read_recipe(UPSTREAM)
+    authority = Authority(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.sign("charts").both)
+    patched = pytest.MonkeyPatch.context()
+    with patched as patch, running_registry(folder) as registry, file_server(tls=context) as server:
+        patch.setenv("SSL_CERT_FILE", str(authority.ca))  # as every program of a machine is told
+        publish_images(recipe, registry)
+        publish_charts(recipe, server)
+        copy = folder / "recipe"
+        shutil.copytree(UPSTREAM, copy)
+        text = (copy / "charts.yaml").read_text()
+        assert text.count(CHARTS) == len(recipe.charts)
+        (copy / "charts.yaml").write_text(text.replace(CHARTS, server.url("")))
+        mirror = f"docker.io={registry.host}"
+        yield Site(copy, registry, ("--mirror", mirror, "--store", folder / "store"))
+
+
+def publish_images(recipe: Recipe, registry: Registry) -> None:
+    """A small image for every name, with the programs that the recipe takes out of it."""
+    programs: dict[Reference, dict[str, bytes]] = {}
+    for image in recipe.images.values():
+        if isinstance(image, MirrorImage):
+            programs.setdefault(image.source, {"etc/name": str(image.source).encode()})
+    for component in recipe.components.values():
+        assert isinstance(component, ImageFilesComponent)
+        inside = programs.setdefault(component.reference, {})
+        inside |= {str(path): program(path.name.encode()) for path in component.files.values()}
+    for reference, files in programs.items():
+        tar = b"".join(member(name, data, mode=0o755) for name, data in sorted(files.items())) + END
+        layer = Layer(gzip.compress(tar, mtime=0), oci.LAYER_GZIP, f"sha256:{hashlib.sha256(tar).hexdigest()}")
+        push(registry, reference.repository, reference.tag, [layer])
+
+
+def publish_charts(recipe: Recipe, server: FileServer) -> None:
+    """A repository with every chart in its version."""
+    entries = {}
+    for chart in recipe.charts.values():
+        assert isinstance(chart, PublishedChart)
+        tgz, path = chart_tgz(chart.chart, chart.version), f"assets/{chart.chart}/{chart.chart}-{chart.version}.tgz"
+        server.files[f"/{path}"] = tgz
+        digest = hashlib.sha256(tgz).hexdigest()
+        entries[chart.chart] = [
+            {"name": chart.chart, "version": chart.version, "digest": digest, "urls": [path], "apiVersion": "v2"}
+        ]
+    server.files["/index.yaml"] = json.dumps({"apiVersion": "v1", "entries": entries}).encode()
+
+
+@pytest.fixture(scope="module")
+def bundle(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sealift("lock", site.recipe, *site.options)
+    output = tmp_path_factory.mktemp("out")
+    done = sealift("build", site.recipe, "--output", output, "--progress", "none", *site.options)
+    return Path(done.stdout.splitlines()[-1])
+
+
+def index_of(bundle: Path) -> BundleIndex:
+    return decode((bundle / "bundle.json").read_bytes())
+
+
+def test_names_digests_and_archives_are_those_that_are_published(site: Site, bundle: Path) -> None:
+    assert bundle.name == "rke2-v1.34.5-rke2r1-linux-amd64"
+    sealift("verify", bundle, "--insecure-no-signature")
+    index = index_of(bundle)
+    assert [Path(archive.path).name.partition(".")[0] for archive in index.archives] == [
+        *("rke2-runtime", "rke2-images-core", "rke2-images-canal", "rke2-images-cilium", "rke2-images-ingress-nginx")
+    ]
+    for image in index.images:
+        if image.why != "runtime":
+            name = Reference.parse(image.reference)
+            manifest = site.registry.manifest(name.repository, name.tag or "")
+            assert manifest is not None and image.digest.hex == hashlib.sha256(manifest).hexdigest()
+    assert {chart.name for chart in index.charts} >= {"rke2-canal", "rke2-cilium", "rke2-ingress-nginx"}
+
+
+def test_what_is_shown_of_it_are_the_choices_of_a_node(bundle: Path) -> None:
+    shown = sealift("inspect", bundle).stdout
+    for key, name in (("cni", "canal"), ("cni", "cilium"), ("ingress-controller", "ingress-nginx")):
+        assert f"choice      {key}: {name}  (rke2-images-{name}.linux-amd64.tar, rke2-{name})" in shown
+
+
+def test_a_node_of_it_has_all_programs_and_chooses_among_what_is_there(bundle: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    sealift_node("stage", bundle, "--data-dir", data, "--insecure-no-signature")
+    told = sealift_node("extract", "--data-dir", data).stderr
+    assert "to choose here: cni: canal, cilium" in told
+    programs = {path.name for path in (data / "bin").iterdir()}
+    assert programs == {"containerd", "containerd-shim-runc-v2", "ctr", "runc", "crictl", "kubelet", "kubectl"}
+    index = index_of(bundle)
+    assert str(choose_images(node_config(tmp_path), index).etcd).startswith("docker.io/rancher/hardened-etcd:")
+    chosen = decide(node_config(tmp_path, ("cni", "cilium")), index)
+    assert chosen.charts == {"rke2-canal"} and chosen.archives == {"images/rke2-images-canal.linux-amd64.tar"}
+    with pytest.raises(ProblemsError, match=r"traefik is not in the bundle: rke2 v1\.34\.5-rke2r1 has ingress-nginx"):
+        decide(node_config(tmp_path, ("ingress-controller", "traefik")), index)
+
+
+def test_ingress_nginx_is_only_ever_taken_as_it_is_published() -> None:
+    """The one commit that can be had as a module has holes through which others run code."""
+    recipes = [read_recipe(path.parent) for path in UPSTREAM.parent.glob("*/bundle.yaml")]
+    assert len(recipes) > 3
+    for recipe in recipes:
+        for name, image in recipe.images.items():
+            if "ingress-nginx" in name or "nginx" in image.reference.repository:
+                assert isinstance(image, MirrorImage), recipe.folder
+        sources = " ".join(str(component) for component in recipe.components.values())
+        assert "ingress-nginx" not in sources
