@@ -48,6 +48,7 @@ class _Memory:
     failed: dict[str, str] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     helm: bool = False
+    book: asyncio.Lock = field(default_factory=asyncio.Lock)  # files of one look do not race for the list of holders
 
 
 async def deploy(node: Node, control: Control) -> str:
@@ -125,7 +126,9 @@ async def _apply(node: Node, memory: _Memory, path: str) -> _Applied | None:
     memory.held.discard(path)
     found = memory.deployed.get(path)
     done = _Applied(digest=Digest.of(text), objects=objects, before=found.held() if found else frozenset())
-    if not await _ours(node, path, done.digest, found):
+    async with memory.book:
+        ours = await _ours(node, path, done.digest, found)
+    if not ours:
         return replace(done, ours=False)
     if done.before != objects:
         # Remembered first: after a crash in between, what may be in the cluster is known.
