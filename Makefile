@@ -1,6 +1,6 @@
 # The two commands:  make bundle   builds, verifies, stages and extracts a bundle     (RECIPE=recipes/hello for a tiny one)
 #                    make test     runs all tests
-#                    make boot     boots the default bundle with no way out, and reports   (root)
+#                    make boot     boots the bundle with no way out, and reports   (root)
 # SETUP=1 installs what the system lacks (Debian packages); without it the first lines say what is missing.
 
 RECIPE ?= recipes/rke2-v1.34
@@ -20,13 +20,14 @@ bundle: $(VENV)/.installed
 
 boot: bundle
 	@scripts/system.sh scripts/boot.packages
-	@$(minutes) "boot" $(VENV)/bin/sealift-node prove $(OUT)/bundles/rke2-v1.34*-linux-amd64 \
+	@$(minutes) "boot" $(VENV)/bin/sealift-node prove "$$(cat $(OUT)/bundle)" \
 	  --report $(OUT)/report.json --insecure-no-signature
 
 test: $(VENV)/.installed-test
 	@scripts/system.sh tests/system.packages
 	@$(minutes) "check" $(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory bundle RECIPE=recipes/hello
+	@$(MAKE) --no-print-directory bundle RECIPE=recipes/rke2-v1.34-modern
 	@$(MAKE) --no-print-directory bundle RECIPE=recipes/rke2-v1.34
 	@$(minutes) "tests" $(VENV)/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
 	@$(if $(TESTS),,$(minutes) "fuzz" $(VENV)/bin/python -m tests.fuzz.run --seconds 60)
@@ -38,12 +39,12 @@ fuzz: $(VENV)/.installed-test
 	@$(minutes) "properties" $(VENV)/bin/python -m pytest -q -n 2 --hypothesis-profile=fuzz tests/fuzz
 	@$(minutes) "fuzz" $(VENV)/bin/python -m tests.fuzz.run --keep --seconds $(SECONDS) $(TARGETS)
 
-# Formatting, lint and types.
 # Builds RECIPE, then all of it a second time from nothing, and says of what differs where and how. Twice as long.
 check-all: $(VENV)/.installed
 	@scripts/doctor.sh $(sealift) $(RECIPE)
 	@$(minutes) "check-all" $(sealift) build $(RECIPE) --output $(OUT)/bundles --check
 
+# Formatting, lint and types.
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .

@@ -4,6 +4,7 @@ set -eu
 bin=$1 recipe=$2 out=$3
 built=$("$bin/sealift" build "$recipe" --output "$out/bundles")
 bundle=$(printf '%s\n' "$built" | tail -n 1)
+printf '%s\n' "$bundle" >"$out/bundle"
 "$bin/sealift" verify "$bundle" --insecure-no-signature
 rm -rf "$out/node"  # made for trying out: a node that lives would want a new version for changed content
 "$bin/sealift-node" stage "$bundle" --data-dir "$out/node" --insecure-no-signature

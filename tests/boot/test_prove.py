@@ -26,14 +26,18 @@ pytestmark = pytest.mark.real
 QUIET = ("--insecure-no-signature", "--progress", "none")
 
 
-def test_the_bundle_boots_cold_with_no_way_out_and_everything_works(rke2_bundle: Path, tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    done = sealift_node("prove", rke2_bundle, "--report", path, "--logs", tmp_path / "logs", *QUIET, check=False)
+@pytest.mark.parametrize("flavour", ["rke2_bundle", "modern_bundle"])
+def test_the_bundle_boots_cold_with_no_way_out_and_everything_works(
+    request: pytest.FixtureRequest, flavour: str, tmp_path: Path
+) -> None:
+    """With containerd 1.7, and with containerd 2 and its own configuration."""
+    path, bundle = tmp_path / "report.json", request.getfixturevalue(flavour)
+    done = sealift_node("prove", bundle, "--report", path, "--logs", tmp_path / "logs", *QUIET, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server_log(tmp_path)}"
     found = documents.read(path)
-    document = index.decode((rke2_bundle / index.INDEX_NAME).read_bytes())
+    document = index.decode((bundle / index.INDEX_NAME).read_bytes())
     assert found.faults() == ()
-    assert (found.bundle.name, found.bundle.version) == (rke2_bundle.name, document.version)
+    assert (found.bundle.name, found.bundle.version) == (bundle.name, document.version)
     assert [check.name for check in found.checks] == [*(check.name for check in CHECKS), "images", "teardown"]
     promised = {image.reference: image.digest for image in document.images}
     assert {image.reference: image.digest for image in found.images} == promised
