@@ -4,7 +4,7 @@ What is unpacked is what was admitted: a staged bundle says the image's digest, 
 one nobody vouches for what a tag means; that is taken only when it was said aloud, and never against a policy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from bundles.errors import MissingError, SealiftError, TrustError
@@ -14,6 +14,8 @@ from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.credentials import Credentials
 from bundles.registry.image import remote_image
 from bundles.registry.place import Endpoint, Repository
+from bundles.registry.registriesyaml import Registries
+from bundles.registry.tokens import Keys
 from bundles.registry.wire import Wire
 from runtime.pullingways import Network, Wanted, only, ways_to
 
@@ -55,12 +57,8 @@ def pulled(network: Network, wanted: Wanted, use: Callable[[FoundImage], T], say
 def _from(network: Network, endpoint: Endpoint, wanted: Wanted, use: Callable[[FoundImage], T], say: Say) -> T:
     place = Repository(host=endpoint.host, path=endpoint.path)
     registries = network.named.registries
-    keyring = Keyring(network.env, _no_helper)
-
-    def keys(repository: Repository) -> Credentials | None:
-        return registries.keys(repository) or keyring(repository)
-
-    settings = Settings(ways=only(endpoint, place), wire=Wire(env=network.env, hosts=registries.tls()), keys=keys)
+    wire = Wire(env=network.env, hosts=registries.tls())
+    settings = Settings(ways=only(endpoint, place), wire=wire, keys=keys_of(registries, network.env))
     registry = HttpRegistry(settings, network.timing)
     try:
         say(f"no archive holds {wanted.reference}: asking {endpoint}")
@@ -75,6 +73,16 @@ def _from(network: Network, endpoint: Endpoint, wanted: Wanted, use: Callable[[F
         return made
     finally:
         registry.close()
+
+
+def keys_of(registries: Registries, env: Mapping[str, str]) -> Keys:
+    """registries.yaml first, then the file of the user's own."""
+    keyring = Keyring(env, _no_helper)
+
+    def keys(repository: Repository) -> Credentials | None:
+        return registries.keys(repository) or keyring(repository)
+
+    return keys
 
 
 def _no_helper(name: str, host: str) -> bytes | None:
