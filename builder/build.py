@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.again import check_again
 from builder.against import Against, Confirmed, confirm, refuse_other_lock
@@ -44,6 +45,9 @@ from bundles.errors import MissingError, SealiftError
 from bundles.index import BundleIndex, Chart
 from bundles.platform import Platform
 
+if TYPE_CHECKING:
+    from bundles.policy.model import Policy
+
 _DAY = 86_400  # seconds
 
 
@@ -63,6 +67,7 @@ class BuildOptions:
     replace: bool = False
     check: bool = False
     quick: bool = False
+    policy: "Policy | None" = None
     reach: Reach = field(default_factory=Reach)
     against: Against | None = None
     cancel: Cancel = field(default_factory=Cancel)
@@ -113,6 +118,7 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
             options.talk.say(line)
         if plan.missing:
             check_space(space, options.store.root, options.output)
+        _check_policy(sources.lock, options)
         sandbox = _sandbox(options)
         _fetch(plan, sources, options)
         receipts, seconds = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, options)
@@ -270,6 +276,15 @@ def _tidy(store: Store) -> None:
     """Work that killed builds left goes, unless another build is at work."""
     with contextlib.suppress(SealiftError), store.lock(exclusive=True, wait=False):
         store.tidy()
+
+
+def _check_policy(lock: Lock, options: BuildOptions) -> None:
+    """What the policy asks of mirrored images, before anything of them is taken; raises TrustError."""
+    if options.policy is not None:
+        from builder.mirror.upstream import check_signatures
+
+        count = check_signatures(options.policy, bringer(lock, options))
+        options.talk.say(f"policy {options.policy.name}: {count} mirrored images are signed as it asks")
 
 
 def _sandbox(options: BuildOptions) -> Sandbox:

@@ -34,6 +34,12 @@ from builder import options
     help="Instead of writing a bundle, compare this one with what this machine builds, and sign it when it is equal.",
 )
 @click.option("--other-builder", is_flag=True, help="With --against: provenance and SBOMs may differ; yours is signed.")
+@click.option(
+    "--policy",
+    type=options.PATH,
+    metavar="FILE",
+    help="Mirrored images must be signed as the `images` of this policy ask; a refusal exits with 3.",
+)
 @click.option("--sign", type=options.PATH, metavar="KEY", help="Then sign the bundle with this key, as `sealift sign`.")
 @click.option("--signer", metavar="exec:PROGRAM", help="Instead of --sign KEY: this program signs.")
 @click.option("--public", type=options.PATH, metavar="PUB", help="With --signer: the public half of its key.")
@@ -56,6 +62,7 @@ def command(
     quick: bool,
     against: Path | None,
     other_builder: bool,
+    policy: Path | None,
     sign: Path | None,
     signer: str | None,
     public: Path | None,
@@ -91,6 +98,7 @@ def command(
     from builder.store import Store
     from bundles.errors import UsageError
     from bundles.platform import from_machine
+    from bundles.trust import load_policy
 
     return_large_buffers()
     passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
@@ -117,6 +125,7 @@ def command(
                 replace=replace,
                 check=check,
                 quick=quick,
+                policy=load_policy(policy) if policy is not None else None,
                 reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
                 against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
             ),

@@ -16,6 +16,19 @@ class LockedBlob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LockedEvidence:
+    """A signature, attestation or SBOM that lies beside an image: the manifest, and the blobs that it names.
+
+    `tag` is that under which it lies (cosign's `sha256-HEX.sig`), "" for a referrer of `subject`.
+    """
+
+    subject: Digest
+    manifest: LockedBlob
+    blobs: tuple[LockedBlob, ...]
+    tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LockedImage:
     """One image of images.yaml: `image` is its key, `source` says where it comes from (`mirror:NAME`).
 
@@ -29,6 +42,7 @@ class LockedImage:
     config: LockedBlob
     layers: tuple[LockedBlob, ...]
     index: LockedBlob | None = None
+    evidence: tuple[LockedEvidence, ...] = ()
 
     @property
     def documents(self) -> tuple[LockedBlob, ...]:
@@ -37,8 +51,14 @@ class LockedImage:
 
     @property
     def blobs(self) -> tuple[LockedBlob, ...]:
-        """Documents and layers."""
-        return (*self.documents, *self.layers)
+        """Documents, layers, and what lies beside the image."""
+        beside = (blob for one in self.evidence for blob in (one.manifest, *one.blobs))
+        return (*self.documents, *self.layers, *beside)
+
+    @property
+    def signed(self) -> tuple[Digest, ...]:
+        """What a signature of this image can be of: the index, the manifest."""
+        return (*([self.index.digest] if self.index else []), self.manifest.digest)
 
     @property
     def size(self) -> int:

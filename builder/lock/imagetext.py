@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from builder.lock.images import LockedBlob, LockedImage
+from builder.lock.images import LockedBlob, LockedEvidence, LockedImage
 from builder.recipe.kinds import Field, Items, Number, Record, Text
 from bundles import oci, ustar
 from bundles.digest import Digest
@@ -44,6 +44,15 @@ _DOCUMENT: Final = Record(
         **_BLOB.fields,
     },
 )
+_EVIDENCE: Final = Record(
+    doc="A signature, attestation or SBOM beside the image.",
+    fields={
+        "subject": Field(kind=_HEX, doc="The manifest or index that it is about.", required=True),
+        "tag": Field(kind=Text(what="a tag", pattern=r"sha256-[0-9a-f]{64}\.[a-z]{3,4}"), doc="Where it lies."),
+        "manifest": Field(kind=_DOCUMENT, doc="Its manifest.", required=True),
+        "blobs": Field(kind=Items(of=_BLOB, unique=False), doc="What its manifest names.", required=True),
+    },
+)
 IMAGE_RECORD: Final = Record(
     doc="What one image that is taken over is made of.",
     fields={
@@ -56,6 +65,7 @@ IMAGE_RECORD: Final = Record(
         "manifest": Field(kind=_DOCUMENT, doc="The platform's manifest.", required=True),
         "config": Field(kind=_BLOB, doc="The image's configuration.", required=True),
         "layers": Field(kind=Items(of=_BLOB, unique=False), doc="The layers, lowest first.", required=True),
+        "signatures": Field(kind=Items(of=_EVIDENCE, unique=False), doc="What is carried along with it."),
     },
 )
 IMAGES_FIELD: Final = Field(kind=Items(of=IMAGE_RECORD, unique=False), doc="Images that are taken over.")
@@ -71,6 +81,7 @@ def make_image(values: Mapping[str, Any]) -> LockedImage:
         manifest=_blob(values["manifest"]),
         config=_blob(values["config"]),
         layers=tuple(map(_blob, values["layers"])),
+        evidence=tuple(map(evidence_of, values.get("signatures", ()))),
     )
 
 
@@ -79,7 +90,8 @@ def image_values(image: LockedImage) -> dict[str, Any]:
     values: dict[str, Any] = {"image": image.image, "source": image.source, "platform": image.platform}
     values |= {"index": _plain(image.index)} if image.index else {}
     values |= {"manifest": _plain(image.manifest), "config": _plain(image.config)}
-    return values | {"layers": [_plain(layer) for layer in image.layers]}
+    values |= {"layers": [_plain(layer) for layer in image.layers]}
+    return values | ({"signatures": list(map(evidence_plain, image.evidence))} if image.evidence else {})
 
 
 def sorted_images(images: Iterable[LockedImage]) -> list[LockedImage]:
@@ -97,6 +109,22 @@ def check_order(values: Sequence[Mapping[str, Any]], problem: Callable[[tuple[st
 
 def _blob(values: Mapping[str, Any]) -> LockedBlob:
     return LockedBlob(size=values["size"], digest=Digest(values["sha256"]), type=values.get("type", ""))
+
+
+def evidence_of(values: Mapping[str, Any]) -> LockedEvidence:
+    """Plain values that fit the record -> what lies beside an image."""
+    return LockedEvidence(
+        subject=Digest(values["subject"]),
+        tag=values.get("tag", ""),
+        manifest=_blob(values["manifest"]),
+        blobs=tuple(map(_blob, values["blobs"])),
+    )
+
+
+def evidence_plain(one: LockedEvidence) -> dict[str, Any]:
+    """The inverse of `evidence_of`."""
+    values: dict[str, Any] = {"subject": one.subject.hex} | ({"tag": one.tag} if one.tag else {})
+    return values | {"manifest": _plain(one.manifest), "blobs": [_plain(blob) for blob in one.blobs]}
 
 
 def _plain(blob: LockedBlob) -> dict[str, Any]:

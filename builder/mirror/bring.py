@@ -55,7 +55,7 @@ class Bringer:
         with self.reach.opened(self.env) as registry:
 
             def one(each: LockedImage, seat: Seat) -> None:
-                bring_documents(registry, each, self.store, self._check(seat))
+                bring_documents(registry, each, self.store, self.checking(seat))
 
             Crew(one, lambda _: 1).all(missing, WORKERS)
         return tuple(each.source for each in missing)
@@ -78,14 +78,16 @@ class Bringer:
         with self.reach.opened(self.env) as registry:
 
             def one(layer: StoredLayer, seat: Seat) -> None:
-                place, check = places[layer.digest], self._check(seat)
+                place, check = places[layer.digest], self.checking(seat)
                 bring_blob(registry, place, layer.digest, layer.size, self.store, check, self.progress)
 
             Crew(one, lambda layer: layer.size).all(missing, WORKERS)
         self.progress.end()
         return tuple(missing)
 
-    def _check(self, seat: Seat) -> Check:
+    def checking(self, seat: Seat) -> Check:
+        """Raises when there is no use in going on."""
+
         def check() -> None:
             seat.go_on()
             self.cancel.check()

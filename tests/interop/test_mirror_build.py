@@ -1,20 +1,17 @@
 """Images mirrored from a real registry: locked, built, every digest kept, found again offline; drift told."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from builder.cli import run
 from bundles import index, oci
 from bundles.digest import Digest
+from tests.support.mirroring import done, sealift
 from tests.support.published import layer, push, push_index, taking_recipe
 from tests.support.registry import Registry, running_registry
 
@@ -30,26 +27,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEALIFT_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-def sealift(*words: object) -> Result:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run([*map(str, words), "--progress", "none"] if words[0] != "verify" else [*map(str, words)])
-    return Result(code, out.getvalue(), err.getvalue())
-
-
-def done(*words: object) -> str:
-    result = sealift(*words)
-    assert result.code == 0, result.err
-    return result.out.splitlines()[-1] if result.out else ""
 
 
 def archive_blobs(bundle: Path) -> dict[str, bytes]:
