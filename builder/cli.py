@@ -31,6 +31,7 @@ VERBS: Final = {
     "inspect": "Show what is inside a bundle or a sealed archive.",
     "diff": "Compare two bundles: images, charts, and the bytes to carry.",
     "why": "Say why a component, image or module is in a recipe's bundle.",
+    "sources": "Collect the sources that licences of shipped things ask for.",
     "pack": "Make one file of a bundle, for transport.",
     "push": "Put a bundle, and its images, into a registry.",
     "pull": "Get a bundle out of a registry.",

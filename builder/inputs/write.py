@@ -60,16 +60,11 @@ def write_inputs(bundle: str, lock: Digest, recipe: bytes, gathered: Sequence[Ga
     """
     make_folders(target.folder)
     old = _start(target.folder)
-    writer = _Writer(target)
-    with ThreadPoolExecutor(target.jobs) as pool:
-        try:
-            inputs = list(pool.map(lambda each: _write_one(writer, old.inputs, each), gathered))
-        except BaseException:
-            target.cancel.cancel()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    inputs, new = place(gathered, target, old.inputs)
     digest = Digest.of(recipe)
-    tar = writer.ensure(Part(path=recipe_path(bundle, lock), origin=recipe, digest=digest), "")
+    part = Part(path=recipe_path(bundle, lock), origin=recipe, digest=digest)
+    (placed,), more = place([Gathered(source="recipe", parts=(part,))], target, {})
+    tar, new = placed.files[0], [*new, *more]
     release = Release(bundle=bundle, lock=lock, recipe=tar, inputs=tuple(sorted(each.source for each in inputs)))
     index = Index(inputs=old.inputs | {each.source: each for each in inputs}, releases=old.releases | {lock: release})
     _finish(target.folder, index)
@@ -78,9 +73,27 @@ def write_inputs(bundle: str, lock: Digest, recipe: bytes, gathered: Sequence[Ga
         release=release,
         files=len(files),
         size=sum(file.size for file in files),
-        new_files=len(writer.new),
-        new_size=sum(file.size for file in writer.new),
+        new_files=len(new),
+        new_size=sum(file.size for file in new),
     )
+
+
+def place(
+    gathered: Sequence[Gathered], target: Target, known: Mapping[str, Input]
+) -> tuple[list[Input], list[InputFile]]:
+    """Brings the files of inputs to their places below `target.folder` -> the inputs, and those files that are new.
+
+    Raises FormatError where `known` has another content under the same name.
+    """
+    writer = _Writer(target)
+    with ThreadPoolExecutor(target.jobs) as pool:
+        try:
+            inputs = list(pool.map(lambda each: _write_one(writer, known, each), gathered))
+        except BaseException:
+            target.cancel.cancel()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return inputs, writer.new
 
 
 def _start(folder: Path) -> Index:

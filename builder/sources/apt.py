@@ -17,6 +17,7 @@ from builder.sources.aptlists import (
     listed_versions,
     parse_madison,
     parse_name,
+    parse_records,
     parse_simulated,
     source_files,
     with_sources,
@@ -76,6 +77,14 @@ class AptClient:
             kind = "source package" if source else "package"
             raise MissingError(f"no archive lists the {kind} {package}", where="apt", got=_versions(listed), hint=hint)
         return Package(suite=suite, files=files)
+
+    def source_of(self, package: str) -> str:
+        """`NAME=VERSION` of a binary package -> that of the source package it is made of; raises MissingError."""
+        self.ensure_lists()
+        name, version = parse_name(package)
+        record = next(iter(parse_records(self._cache(["show", f"{name}={version}"], package))), {})
+        source, _, other = record.get("Source", name).partition(" ")
+        return "=".join(parse_name(f"{source}={other.strip('()') or version}"))
 
     def versions(self, name: str, *, source: bool) -> list[tuple[str, str]]:
         """All versions that the lists have of a source or binary package, each with its suite."""
