@@ -142,7 +142,13 @@ def test_all_problems_of_all_files_are_shown_at_once_in_order() -> None:
         ("bundle.yaml", "sequence: 3", "sequence: 3\nplattforms: []", "bundle.yaml:5:plattforms", "mean platforms?"),
         ("bundle.yaml", "name: demo", "name: demo\nfips: no", "bundle.yaml:3:fips", "boringcrypto, go-native, off"),
         ("bundle.yaml", "name: demo", "name: demo\nbase: ../x", "bundle.yaml:3:base", "the base is not at hand"),
-        ("bundle.yaml", "name: demo", "name: demo\nbuildroot: bookworm", "bundle.yaml:3:buildroot", "leave it out"),
+        (
+            "bundle.yaml",
+            "name: demo",
+            "name: demo\nbuildroot: Debian 12",
+            "bundle.yaml:3:buildroot",
+            "a Debian release",
+        ),
         ("components.yaml", "from: cmd", "from: ../cmd", "components.yaml:3:kubernetes.from", "cmd/ctr"),
         ("components.yaml", "  from: cmd\n", "", "components.yaml:3:kubernetes.build", "know their packages"),
         ("components.yaml", "$version}", "$verson}", "components.yaml:5", "only $version"),
@@ -292,3 +298,16 @@ def test_who_asks_for_images_must_ask_for_known_ones() -> None:
     made = "helm:\n  go: helm.sh/helm/v3@v3.19.0\n  from: cmd\n  build: [helm]\n"
     recipe = with_shell(SHELL + made, bundle=BUNDLE + helm.replace("box", "helm").replace("tols", "tools"))
     assert (recipe.helm, recipe.asks) == ("helm", {"static-pods": ("tools",)})
+
+
+def test_a_component_may_have_its_own_crypto_with_a_reason() -> None:
+    old = "  go: "
+    assert old in FILES["components.yaml"]
+    text = FILES["components.yaml"]
+    line = next(line for line in text.splitlines() if line.startswith(old))
+    made = parse(changed("components.yaml", line, f"{line}\n  fips: off because it has none"))
+    own = [c for c in made.components.values() if isinstance(c, GoComponent) and c.fips is not None]
+    assert [(str(c.fips), c.fips_reason) for c in own] == [("off", "it has none")]
+    for wrong in ("off", "maybe because of it", "off because"):
+        (problem,) = problems(changed("components.yaml", line, f"{line}\n  fips: {wrong}"))
+        assert "because" in problem
