@@ -28,6 +28,7 @@ from builder.plan.model import Receipt
 from builder.process import Cancel
 from builder.progress import BuildTalk
 from builder.reach import Reach
+from builder.recipe.elsewhere import ArchiveImage, EngineImage
 from builder.recipe.model import FileComponent, Recipe
 from builder.recipe.places import beside
 from builder.recipe.read import read_recipe
@@ -35,6 +36,7 @@ from builder.recipe.taken import MirrorImage
 from builder.run import run_missing
 from builder.sandbox import Sandbox, detect
 from builder.space import check_space, estimate
+from builder.steps.elsewhere import elsewhere_image
 from builder.steps.image import CONFIG, MANIFEST
 from builder.steps.layer import framed_layer, layer_name
 from builder.steps.tools import component_tools
@@ -232,6 +234,8 @@ def _built_image(
     if isinstance(image, MirrorImage):
         return taken_image(image, documents, everybody)
     asked = everybody.get(image.reference.name, ())
+    if isinstance(image, ArchiveImage | EngineImage):
+        return elsewhere_image(image, documents, asked)
     return BuiltImage(
         reference=image.reference,
         manifest=documents[MANIFEST].encode(),

@@ -12,8 +12,10 @@ from builder.buildroot.locking import lock_buildroot
 from builder.errors import RecipeError
 from builder.lock.base import base_lock, with_base
 from builder.lock.difference import difference
+from builder.lock.elsewhere import lock_image_sources
 from builder.lock.fresh import same_packages, wanted_source
 from builder.lock.images import LockedImage
+from builder.lock.imagesources import LockedImageSource
 from builder.lock.model import Lock, LockedChart, LockedInput, LockedTool
 from builder.lock.published import Publishing, of_url
 from builder.lock.text import format_lock
@@ -98,6 +100,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
         charts=resolver.charts(),
         images=images,
+        image_sources=resolver.image_sources(),
     )
     if old is not None and format_lock(lock) == format_lock(old):
         return Resolution(lock=old, changed=False, files=resolver.files)
@@ -177,6 +180,11 @@ class _Resolver:
             self._renew_lists()
         old = self._lock.buildroot if self._lock is not None else ()
         return lock_buildroot(self._apt, self._recipe, old, self._options.say)
+
+    def image_sources(self) -> tuple[LockedImageSource, ...]:
+        """Archives and Containerfiles beside the recipe."""
+        options = self._options
+        return lock_image_sources(self._recipe, self._lock, options.reach, options.env, options.cancel, options.say)
 
     def images(self) -> tuple[LockedImage, ...]:
         """Those that are taken over from registries."""

@@ -126,7 +126,7 @@ def _context(
             needed={name: receipts[name] for name in job.step.needs},
             jobs=options.jobs,
             cancel=options.cancel,
-            host={"PATH": options.env.get("PATH", "")},
+            host={name: options.env.get(name, "") for name in ("PATH", "SEALIFT_ENGINE")},
         )
 
     return make

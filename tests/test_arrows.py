@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "bundles": {"cryptography", "backports", "msgspec", "urllib3", "oras", "requests"},
-    "builder": {"bundles", "backports", "msgspec", "yaml", "click", "rich", "elftools"},
+    "builder": {"bundles", "backports", "msgspec", "yaml", "click", "rich", "elftools", "python_on_whales"},
     "runtime": {"bundles", "cryptography", "msgspec", "yaml", "click", "aiohttp"},
 }
 SUBPROCESS_DOORS = {"builder.process", "runtime.process"}
@@ -83,7 +83,9 @@ PURE = {
     "builder.inputs.text",
     "builder.plan.model",
     "builder.lock.images",
+    "builder.lock.imagesources",
     "builder.lock.model",
+    "builder.recipe.elsewhere",
     "builder.recipe.fetched",
     "builder.recipe.crypto",
     "builder.recipe.model",
@@ -181,6 +183,14 @@ def test_only_the_extra_s_module_knows_oras() -> None:
 
 def test_one_module_speaks_http_to_registries() -> None:
     assert [
+def test_one_module_knows_container_engines() -> None:
+    assert [
+        module
+        for module, path in modules()
+        if "python_on_whales" in {name.partition(".")[0] for name in imported(path)}
+    ] == ["builder.engine.door"]
+
+
         module for module, path in modules() if "urllib3" in {name.partition(".")[0] for name in imported(path)}
     ] == ["bundles.registry.transport"]
 

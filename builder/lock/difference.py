@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from builder.lock.elsewhere import image_source_changes
 from builder.lock.imagediff import image_changes
 from builder.lock.model import Lock, LockedChart, LockedInput, LockedSum, LockedTool
 
@@ -24,6 +25,7 @@ def _all(old: Lock, new: Lock) -> Iterator[str]:
     yield from _inputs("", old.inputs, new.inputs)
     yield from _charts(old.charts, new.charts)
     yield from image_changes(old, new)
+    yield from image_source_changes(old, new)
 
 
 def _tools(old: tuple[LockedTool, ...], new: tuple[LockedTool, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builder.buildroot.model import stale
 from builder.errors import RecipeError
+from builder.lock.elsewhere import stale_image_sources
 from builder.lock.imagediff import unlocked_images
 from builder.lock.model import Lock, LockedInput
 from builder.lock.witnessed import is_same, witnessed
@@ -53,6 +54,7 @@ def _missing(recipe: Recipe, lock: Lock) -> Iterator[str]:
     yield from (f"chart {name} is not in it" for name in recipe.charts if name not in charts)
     yield from (f"chart {name} is in it, but not in the recipe" for name in sorted(charts - recipe.charts.keys()))
     yield from unlocked_images(recipe, lock)
+    yield from stale_image_sources(recipe, lock)
     if lock.bundle != f"{recipe.name}@{recipe.version}":
         yield f"it is for {lock.bundle}, the recipe for {recipe.name}@{recipe.version}"
     go = [tool.source.removeprefix("go-toolchain:") for tool in lock.tools if tool.source.startswith("go-toolchain:")]

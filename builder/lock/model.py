@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from builder.errors import RecipeError
 from builder.lock.images import LockedImage
+from builder.lock.imagesources import LockedImageSource
 from bundles.digest import Digest
 
 FORMAT = 1
@@ -101,6 +102,11 @@ class Lock:
     inputs: tuple[LockedInput, ...]
     charts: tuple[LockedChart, ...]
     images: tuple[LockedImage, ...] = ()
+    image_sources: tuple[LockedImageSource, ...] = ()
+
+    def image_source(self, name: str) -> LockedImageSource | None:
+        """What an image that another tool makes is made of, where it lies beside the recipe."""
+        return next((each for each in self.image_sources if each.image == name), None)
 
     def image(self, name: str) -> LockedImage:
         """What an image that is taken over is made of; raises RecipeError when it is not in."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import RecipeError
-from builder.lock import imagetext
+from builder.lock import imagesources, imagetext
 from builder.lock.model import FORMAT, Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.recipe import read as recipe_files
 from builder.recipe import words
@@ -134,6 +134,7 @@ LOCK_RECORD = Record(
         "inputs": Field(kind=Items(of=_INPUT, unique=False), doc="Sources.", required=True),
         "charts": Field(kind=Items(of=_CHART, unique=False), doc="Charts.", required=True),
         "images": imagetext.IMAGES_FIELD,
+        "image-sources": imagesources.FIELD,
     },
 )
 
@@ -153,6 +154,7 @@ def parse_lock(text: str | bytes, where: str = recipe_files.LOCK) -> Lock:
         _check_order(document.values, document.problem)
         _check_pins(document.values, document.problem)
         imagetext.check_order(document.values.get("images", ()), document.problem)
+        imagesources.check_order(document.values.get("image-sources", ()), document.problem)
     if document.problems:
         raise ProblemsError(where, document.problems)
     values = document.values
@@ -165,6 +167,7 @@ def parse_lock(text: str | bytes, where: str = recipe_files.LOCK) -> Lock:
         inputs=tuple(map(_input, values["inputs"])),
         charts=tuple(LockedChart(**_digest_of(chart)) for chart in values["charts"]),
         images=tuple(map(imagetext.make_image, values.get("images", ()))),
+        image_sources=tuple(map(imagesources.make, values.get("image-sources", ()))),
     )
 
 
@@ -179,6 +182,9 @@ def format_lock(lock: Lock) -> str:
     if lock.images:  # a lock without any keeps the text, and so the digest, that it always had
         taken = imagetext.sorted_images(lock.images)
         lines += _list("images", [_block(imagetext.image_values(each)) for each in taken])
+    if lock.image_sources:
+        sources = imagesources.in_order(lock.image_sources)
+        lines += _list("image-sources", [_block(imagesources.plain(each)) for each in sources])
     return HEADER + "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedInput
 from builder.plan.model import Step, content_id
+from builder.recipe.elsewhere import ArchiveImage, EngineImage
 from builder.recipe.fetched import ImageFilesComponent, PublishedChart, UrlComponent
 from builder.recipe.model import (
     CHARTS,
@@ -25,6 +26,7 @@ from builder.steps import (
     chart,
     compile,
     deb,
+    elsewhere,
     file,
     go,
     image,
@@ -100,6 +102,7 @@ def make_jobs(
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
     used = {placement.component for one in images for placements in one.layers for placement in placements}
     used |= {recipe.helm} if recipe.helm else set()
+    used |= {one.component for one in images if isinstance(one, ArchiveImage) and one.component}
     components = [component for component in recipe.components.values() if component.name in used]
     jobs = [
         _component_job(component, recipe, lock, platform, tools.get(component.name, {}), sizes)
@@ -114,6 +117,9 @@ def make_jobs(
     for one in images:
         if isinstance(one, MirrorImage):
             jobs.append(mirrored.describe(one, lock.image(one.name)))
+            continue
+        if isinstance(one, ArchiveImage | EngineImage):
+            jobs.append(elsewhere.describe(one, recipe, lock, platform))
             continue
         jobs += _layer_jobs(one, recipe, lock, sizes)
         jobs.append(image.describe(one, lock.epoch, platform))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from builder.recipe import mirrorkind, publishedchart, urlkind
+from builder.recipe import elsewherekind, mirrorkind, publishedchart, urlkind
 from builder.recipe.choices import make_choices
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import (
@@ -189,6 +189,8 @@ def make_image(name: str, values: Values, recipe: Recipe) -> Image:
     """One entry of images.yaml -> the image; the runtime image gets the recipe's tag."""
     if mirrorkind.KEY in values:
         return mirrorkind.make_mirror(name, values, recipe.version)
+    if any(kind in values for kind in elsewherekind.KINDS):
+        return elsewherekind.make(name, values, recipe.version)
 
     def text(value: str) -> str:
         return _with_version(value, recipe.version)

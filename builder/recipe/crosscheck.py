@@ -7,7 +7,7 @@ one mistake is told once.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.recipe import choices, convert, mirrorkind, publishedchart, urlkind
+from builder.recipe import choices, convert, elsewherekind, mirrorkind, publishedchart, urlkind
 from builder.recipe.document import Document, near
 from builder.recipe.keys import DEFAULT_RUNTIME
 from builder.recipe.model import CHARTS
@@ -86,6 +86,8 @@ class _Checks:
         for name, values in _entries(self.images):
             if values and values.get(mirrorkind.KEY):
                 reference = mirrorkind.check(name, values, self.images.problem)
+            elif values and any(values.get(kind) for kind in elsewherekind.KINDS):
+                reference = elsewherekind.check(name, values, self.outputs, self.images.problem)
             elif text := (values or {}).get("name"):
                 reference = self.reference(name, text)
             else:
@@ -209,7 +211,7 @@ class _Checks:
         if not images or any(not image or not all(image.get("layers") or [None]) for image in made):
             return
         used = {what.partition("/")[0] for image in made if image for layer in image["layers"] for what in layer}
-        used.add(self.top.get("helm"))
+        used |= {self.top.get("helm"), *(image.get(elsewherekind.ARCHIVE) for image in images if image)}
         for name in self.outputs:
             if name not in used and name != CHARTS and not self.components.leave_out(name):
                 self.components.problem((name,), "no image holds a file of it", "place it in images.yaml, or remove it")

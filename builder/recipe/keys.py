@@ -6,7 +6,7 @@ the conversion to values.
 
 from collections.abc import Mapping
 
-from builder.recipe import choices, mirrorkind, publishedchart, urlkind, words
+from builder.recipe import choices, elsewherekind, mirrorkind, publishedchart, urlkind, words
 from builder.recipe.kinds import (
     Anything,
     Choice,
@@ -345,8 +345,12 @@ ASSEMBLE_RECORD = Record(
 )
 IMAGE = OneOf(
     doc="Exactly one key says the kind of an image.",
-    kinds={"layers": ASSEMBLE_RECORD, mirrorkind.KEY: mirrorkind.MIRROR_RECORD},
-    later=("archive", "engine"),
+    kinds={
+        "layers": ASSEMBLE_RECORD,
+        mirrorkind.KEY: mirrorkind.MIRROR_RECORD,
+        elsewherekind.ARCHIVE: elsewherekind.ARCHIVE_RECORD,
+        elsewherekind.ENGINE: elsewherekind.ENGINE_RECORD,
+    },
 )
 
 _ANY_CHART: Mapping[str, Field] = {

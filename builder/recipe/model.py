@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from builder.recipe.choices import RecipeChoice
+from builder.recipe.elsewhere import ArchiveImage, EngineImage
 from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, PublishedChart, UrlComponent, Witness
 from builder.recipe.taken import MirrorImage
 from bundles.platform import Platform
@@ -174,7 +175,7 @@ class AssembleImage:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-Image = AssembleImage | MirrorImage
+Image = AssembleImage | MirrorImage | ArchiveImage | EngineImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

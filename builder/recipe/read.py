@@ -88,12 +88,23 @@ def _refuse_unknown_files(folder: Path, bundle: Document, shown: str = "") -> No
             bundle.problem((), f"{shown}{name} is no file of a recipe", hint)
 
 
+_PATHS = (
+    ("go", "go.mod"),
+    ("compile", ""),
+    ("file", None),
+    ("key", None),
+    ("folder", "Chart.yaml"),
+    ("archive", None),
+    ("engine", ""),
+)
+
+
 def _check_paths(folder: Path, base: Path | None, document: Document) -> None:
     """Adds a problem for every path beside the recipe that is not there, not of its kind, or leads out."""
     for name, values in (document.values or {}).items():
-        if not isinstance(values, dict) or document.name not in (keys.COMPONENTS, keys.CHARTS):
+        if not isinstance(values, dict) or document.name == keys.BUNDLE:
             continue
-        for key, want in (("go", "go.mod"), ("compile", ""), ("file", None), ("key", None), ("folder", "Chart.yaml")):
+        for key, want in _PATHS:
             text = values.get(key)
             if not isinstance(text, str) or not (text.startswith("./") or key == "folder"):
                 continue
