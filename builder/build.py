@@ -42,6 +42,7 @@ from builder.steps.layer import framed_layer, layer_name
 from builder.steps.tools import component_tools
 from builder.store import Store
 from builder.summary import plan_lines, summary_lines
+from builder.times import Times
 from bundles.digest import Digest
 from bundles.errors import MissingError, SealiftError
 from bundles.index import BundleIndex, Chart
@@ -116,7 +117,7 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
     with _sharing(options):
         plan = plan_build(sources, platform, options.store, options.env)
         space = estimate(plan, options.store)
-        for line in plan_lines(sources.recipe, plan, space, options.jobs):
+        for line in plan_lines(sources.recipe, plan, space, options.jobs, Times(options.store).of(plan.rows)):
             options.talk.say(line)
         if plan.missing:
             check_space(space, options.store.root, options.output)
@@ -133,7 +134,7 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
         if options.check:
             check_again(sources, receipts, index, sandbox, options)
     cached = len(plan.rows) - len(seconds)
-    for line in summary_lines(index, seconds, cached, options.clock() - started):
+    for line in summary_lines(index, seconds, cached, options.clock() - started, Times(options.store).of(seconds)):
         options.talk.say(line)
     if not written:
         options.talk.say("  unchanged: the bundle was there already")

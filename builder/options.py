@@ -67,10 +67,11 @@ def store_option(function: F) -> F:
     """`--store`."""
     return click.option(
         "--store",
+        "--cache",
         "store_root",
         type=FOLDER,
         metavar="DIR",
-        help="The store of built things.  [default: $SEALIFT_STORE, or sealift below $XDG_CACHE_HOME or ~/.cache]",
+        help="The store of built things, which worktrees and CI jobs may share.  [default: $SEALIFT_STORE, or sealift below $XDG_CACHE_HOME or ~/.cache]",
     )(function)
 
 

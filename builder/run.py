@@ -19,6 +19,7 @@ from builder.recipe.model import Recipe
 from builder.sandbox import Sandbox
 from builder.steps.context import Job, StepContext
 from builder.store import Store
+from builder.times import Times
 from bundles.errors import SealiftError
 from bundles.files import os_errors
 from bundles.platform import Platform
@@ -46,7 +47,7 @@ def run_missing(
         started = options.clock()
         options.talk.begin(name, jobs[name].step.seconds)
         try:
-            receipts[name] = _run_once(jobs[name], plan.rows[name], context, options.store, options.cancel)
+            receipts[name] = _run_once(jobs[name], plan.rows[name], context, options)
         finally:
             seconds[name] = options.clock() - started
             options.talk.end(name, seconds[name], ok=name in receipts)
@@ -66,16 +67,19 @@ def run_missing(
     return receipts, seconds
 
 
-def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], store: Store, cancel: Cancel) -> Receipt:
+def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], options: "BuildOptions") -> Receipt:
     """One process at a time runs one step; whoever waited finds the receipt."""
-    with _alone(store, f"step-{row.id.hex[:24]}", cancel):
+    store = options.store
+    with _alone(store, f"step-{row.id.hex[:24]}", options.cancel):
         found = store.receipt(row.id)
         if found is None:
+            started = options.clock()
             # A failed step can be run by hand where it failed, until the next build tidies up.
             with store.temp_folder("step", keep_after=(StepError,)) as folder:
                 within = context(folder)
                 found = _marked(job.run(within), within.sandbox)
             store.write_receipt(row.id, found)
+            Times(store).note(job.step.name, options.clock() - started)
         return found
 
 

@@ -7,6 +7,7 @@
     roots/                 build roots by the digest of their packages (builder.buildroot)
     go/mod, go/build       GOMODCACHE, GOCACHE; go/build-<hex>: of C inside a build root
     logs/                  one log per step
+    times/                 how long steps took (builder.times)
     tmp/                   work in progress; may be emptied whenever nothing runs
     locks/                 for processes that share a store
 

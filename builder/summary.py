@@ -1,33 +1,48 @@
 """The words around a build: the plan before it, the summary after it. Pure: values in, text out."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from builder.plan.graph import Plan
 from builder.recipe.model import Recipe
 from builder.space import Space
+from builder.times import Took
 from bundles.index import BundleIndex
 from bundles.talk import human_bytes
 
 _SLOWEST = 5
 
 
-def plan_lines(recipe: Recipe, plan: Plan, space: Space, jobs: int) -> list[str]:
-    """The plan as lines: every step, what is cached, and what the rest may take."""
+def plan_lines(
+    recipe: Recipe, plan: Plan, space: Space, jobs: int, times: Mapping[str, Took] = MappingProxyType({})
+) -> list[str]:
+    """The plan as lines: every step, what is cached, and what the rest may take; `times`: what steps took before."""
     width = max((len(name) for name in plan.rows), default=0)
     lines = [f"plan: {recipe.name} {recipe.version}, {len(plan.rows)} steps, {len(plan.missing)} to run"]
     for name, row in plan.rows.items():
-        state = "cached" if row.cached else f"about {row.step.seconds} s"
+        took = times.get(name)
+        state = f"about {row.step.seconds} s" if took is None else f"took {took.words}"
+        if row.cached:
+            state = "cached" if took is None else f"cached, {state}"
         lines.append(f"  {name:{width}}  {row.id.hex[:12]}  {state}")
     if plan.missing:
         lines.append(
-            f"  at most about {duration(plan.seconds)} with {jobs} jobs;"
+            f"  at most about {duration(_seconds(plan, times))} with {jobs} jobs;"
             f" about {human_bytes(space.store)} more in the store, {human_bytes(space.output)} of archives"
         )
     return lines
 
 
-def plan_document(recipe: Recipe, plan: Plan, space: Space) -> dict[str, Any]:
+def _seconds(plan: Plan, times: Mapping[str, Took]) -> int:
+    """What is missing, one after the other: measured where it was, else estimated."""
+    once = {plan.rows[job.step.name].id: job.step for job in plan.missing}.values()
+    return sum(times[step.name].last // 1000 if step.name in times else step.seconds for step in once)
+
+
+def plan_document(
+    recipe: Recipe, plan: Plan, space: Space, times: Mapping[str, Took] = MappingProxyType({})
+) -> dict[str, Any]:
     """The plan for `--json`."""
     steps = [
         {
@@ -37,6 +52,7 @@ def plan_document(recipe: Recipe, plan: Plan, space: Space) -> dict[str, Any]:
             "cached": row.cached,
             "seconds": row.step.seconds,
             "needs": list(row.step.needs),
+            **({"took": {"cold": times[name].cold, "last": times[name].last}} if name in times else {}),
         }
         for name, row in plan.rows.items()
     ]
@@ -49,7 +65,13 @@ def plan_document(recipe: Recipe, plan: Plan, space: Space) -> dict[str, Any]:
     }
 
 
-def summary_lines(document: BundleIndex, seconds: Mapping[str, float], cached: int, total: float) -> list[str]:
+def summary_lines(
+    document: BundleIndex,
+    seconds: Mapping[str, float],
+    cached: int,
+    total: float,
+    times: Mapping[str, Took] = MappingProxyType({}),
+) -> list[str]:
     """The finished bundle as lines: archives, images, where the time went. `seconds` by step that ran."""
     lines = [f"{document.name} {document.version} for {document.platform}, sequence {document.sequence}"]
     for archive in document.archives:
@@ -59,9 +81,16 @@ def summary_lines(document: BundleIndex, seconds: Mapping[str, float], cached: i
         ]
     lines += [f"  chart {chart.name} {chart.version}" for chart in document.charts]
     lines.append(f"  {len(seconds)} steps run, {cached} cached, {total:.1f} s")
-    slowest = sorted(seconds.items(), key=lambda item: -item[1])[:_SLOWEST]
-    lines += [f"    {spent:7.1f} s  {name}" for name, spent in slowest if spent >= 1]
+    slowest = sorted(seconds.items(), key=lambda item: -item[1])
+    shown = [(name, spent) for number, (name, spent) in enumerate(slowest)
+             if spent >= 1 and (number < _SLOWEST or name.startswith("component "))]  # fmt: skip
+    lines += [f"    {spent:7.1f} s  {name}{_cold(times.get(name))}" for name, spent in shown]
     return lines
+
+
+def _cold(took: Took | None) -> str:
+    """What the first run took, where this was another one."""
+    return f"  (cold {took.cold / 1000:.1f} s)" if took is not None and took.cold != took.last else ""
 
 
 def duration(seconds: int) -> str:

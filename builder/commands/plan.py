@@ -23,15 +23,16 @@ def command(recipe: Path, inputs: Path | None, store_root: Path | None, as_json:
     from builder.space import estimate
     from builder.store import Store
     from builder.summary import plan_document, plan_lines
+    from builder.times import Times
 
     sources = read_sources(recipe)
     store = Store(options.chosen_store(store_root))
     archive = open_archive(inputs.absolute()) if inputs is not None else None
     plan = plan_build(sources, one_platform(sources.recipe), store, os.environ)
-    space = estimate(plan, store)
+    space, times = estimate(plan, store), Times(store).of(plan.rows)
     if as_json:
-        click.echo(json.dumps(plan_document(sources.recipe, plan, space)))
+        click.echo(json.dumps(plan_document(sources.recipe, plan, space, times)))
     else:
-        click.echo("\n".join(plan_lines(sources.recipe, plan, space, default_jobs())))
+        click.echo("\n".join(plan_lines(sources.recipe, plan, space, default_jobs(), times)))
         if archive is not None:
             click.echo(plan_line(archive, sources.lock, sources.digest))
