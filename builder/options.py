@@ -71,7 +71,8 @@ def store_option(function: F) -> F:
         "store_root",
         type=FOLDER,
         metavar="DIR",
-        help="The store of built things, which worktrees and CI jobs may share.  [default: $SEALIFT_STORE, or sealift below $XDG_CACHE_HOME or ~/.cache]",
+        help="The store of built things, which worktrees and CI jobs may share."
+        "  [default: $SEALIFT_STORE, or sealift below $XDG_CACHE_HOME or ~/.cache]",
     )(function)
 
 
