@@ -56,6 +56,7 @@ def document(facts: BuildFacts, bill: Bill, subjects: Sequence[Subject]) -> byte
             "sandbox": facts.sandbox,
             "tools": dict(sorted(facts.all_tools().items())),
             **_crypto(bill),
+            **({"notReproducible": found} if (found := list(_not_reproducible(facts))) else {}),
         },
         "resolvedDependencies": list(_dependencies(facts, bill)),
     }
@@ -93,12 +94,21 @@ def _locked(facts: BuildFacts) -> Iterator[dict[str, Any]]:
         kind = "sha256" if chart.source else "sealiftTree"
         said = {"name": f"chart:{chart.name}@{chart.version}", "digest": {kind: chart.digest.hex}}
         yield said | ({"uri": chart.url or chart.source.partition(":")[2]} if chart.source else {})
+    for source in facts.lock.image_sources:
+        yield from published.image_source(source)
     for tool in facts.lock.tools:
         yield {
             "name": tool.source,
             "uri": purl.generic("go", tool.source.partition(":")[2]),
             "digest": _dirhash(tool.h1),
         }
+
+
+def _not_reproducible(facts: BuildFacts) -> Iterator[str]:
+    """Images whose bytes come out differently each time: who builds the same lock has other ones."""
+    for source in facts.lock.image_sources:
+        if engine := facts.facts(f"image {source.image}").get("engine"):
+            yield f"image {source.image}: built by {engine}"
 
 
 def _input(locked: LockedInput, architecture: str) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from builder.describe import parts, purl
 from builder.describe.model import Kind, Part
+from builder.lock.imagesources import LockedImageSource
 from builder.lock.model import LockedInput
 from builder.recipe.fetched import last_part
 from bundles.reference import Reference
@@ -45,6 +46,14 @@ def carried(program: Mapping[str, Any]) -> Iterator[Part]:
         yield parts.module(
             each["path"], each.get("version", ""), h1=each.get("h1", ""), replaces=each.get("replaced", "")
         )
+
+
+def image_source(locked: LockedImageSource) -> Iterator[dict[str, Any]]:
+    """An archive or a Containerfile's folder, and what that is built on."""
+    kind = "sealiftTree" if locked.source.startswith("engine:") else "sha256"
+    yield {"name": locked.source, "digest": {kind: locked.digest.hex}}
+    for base in locked.bases:
+        yield {"name": f"image:{base.reference}", "digest": {"sha256": base.digest.hex}}
 
 
 def dependency(locked: LockedInput, architecture: str) -> dict[str, Any]:

@@ -98,4 +98,4 @@ class Engine:
 def _words(text: str) -> str:
     """The end of what an engine printed."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return "\n".join(f"  {line[:300]}" for line in lines[-20:])
+    return "\n".join(f"  {line[-1000:]}" for line in lines[-20:])
