@@ -62,7 +62,7 @@ def check(top: Mapping[str, Any], runtime_archives: list[str], charts: list[str]
     for key, name, parts in _entries(top):
         if name == NONE or name not in NAMES.get(key, ()):
             problem((KEY, key, name), f"RKE2 knows no {key}: {name}", near(name, NAMES.get(key, ())))
-        for kind, known in (("archives", archives), ("charts", charts)):
+        for kind, known in (("archives", archives), ("charts", [chart for chart in charts if chart])):
             for number, part in enumerate(parts.get(kind) or ()):
                 path = (KEY, key, name, kind, str(number))
                 if part and part not in known:

@@ -79,3 +79,11 @@ def test_traefik_s_version_is_the_one_that_its_go_mod_requires() -> None:
     folder = RECIPES / "rke2-v1.34/src/traefik"
     version = read_recipe(RECIPES / "rke2-v1.34").components["traefik"].version  # type: ignore[union-attr]
     assert f"github.com/traefik/traefik/v3 {version}\n" in (folder / "go.mod").read_text()
+
+
+def test_a_choice_beside_a_half_wrong_list_of_charts_is_still_judged(tmp_path: Path) -> None:
+    folder = tiny_recipe(tmp_path / "tiny")
+    text = (folder / "bundle.yaml").read_text().replace("charts: [one]", "charts: [one, yes]")
+    (folder / "bundle.yaml").write_text(text)
+    found = problems(folder, "choices:\n  cni: {flannel: {archives: [other], charts: [two]}}\n")
+    assert "charts.1: want a name" in found and "the bundle has no chart two" in found
