@@ -24,6 +24,7 @@ from tests.support.without import without_image
 
 pytestmark = pytest.mark.real
 QUIET = ("--insecure-no-signature", "--progress", "none")
+INGRESS = ("ingress-traefik", "ingress-default")
 
 
 @pytest.mark.parametrize("flavour", ["rke2_bundle", "modern_bundle"])
@@ -38,7 +39,8 @@ def test_the_bundle_boots_cold_with_no_way_out_and_everything_works(
     document = index.decode((bundle / index.INDEX_NAME).read_bytes())
     assert found.faults() == ()
     assert (found.bundle.name, found.bundle.version) == (bundle.name, document.version)
-    assert [check.name for check in found.checks] == [*(check.name for check in CHECKS), "images", "teardown"]
+    assert [check.name for check in found.checks] == [*(check.name for check in CHECKS), *INGRESS, "images", "teardown"]
+    assert found.choices == {"cni": "flannel", "ingress-controller": "traefik"}
     promised = {image.reference: image.digest for image in document.images}
     assert {image.reference: image.digest for image in found.images} == promised
     assert found.unused == ()
@@ -50,8 +52,10 @@ def test_the_bundle_boots_cold_with_no_way_out_and_everything_works(
 
 
 def test_agents_join_and_the_network_between_nodes_works_until_one_dies(rke2_bundle: Path, tmp_path: Path) -> None:
+    """Without an ingress controller: its chart stays away, its image is nobody's, and that is no fault."""
     path, logs = tmp_path / "report.json", tmp_path / "logs"
-    done = sealift_node("prove", rke2_bundle, "--agents", "2", "--report", path, "--logs", logs, *QUIET, check=False)
+    more = ("--agents", "2", "--choose", "ingress-controller=none")
+    done = sealift_node("prove", rke2_bundle, *more, "--report", path, "--logs", logs, *QUIET, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server_log(tmp_path)}"
     found = documents.read(path)
     assert found.faults() == ()
@@ -63,6 +67,9 @@ def test_agents_join_and_the_network_between_nodes_works_until_one_dies(rke2_bun
     assert all(node.ready_seconds is not None for node in found.nodes)
     ended = [check.name for check in found.checks]
     assert ended == [*(check.name for check in (*CHECKS, *ACROSS)), "images", "node-loss", "teardown"]
+    assert found.choices["ingress-controller"] == "none" and found.unused == ()
+    assert not any("traefik" in image.reference for image in found.images)
+    assert not any("traefik" in pod.name for pod in found.pods) and "no ingress controller" in done.stderr
     assert (logs / "prove3" / "agent.log").exists()
 
 
@@ -76,7 +83,8 @@ def test_three_servers_lose_their_leader_and_no_acknowledged_write(rke2_bundle: 
     assert all(node.ready_seconds is not None for node in found.nodes)
     ended = [check.name for check in found.checks]
     end = ["quorum", "images", "server-loss", "server-return", "teardown"]
-    assert ended == [*(check.name for check in (*CHECKS, *ACROSS)), *end]
+    across = [check.name for check in ACROSS]
+    assert ended == [*(check.name for check in CHECKS), *INGRESS, *across, *end]
     loss = found.server_loss
     assert isinstance(loss, documents.ServerLoss)
     assert loss.before < loss.writes == loss.acknowledged == 1000 and loss.missing == 0
