@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,15 +46,18 @@ class Joining:
         return f"sealift-node {self.place.role} on {self.place.name} ended: {log_tail(self.place.log)}"
 
 
-async def join(further: Sequence[Plugged], server: Place) -> tuple[Joining, ...]:
-    """Starts each machine's daemon, with the token that `server` wrote. Raises SealiftError when it writes none."""
+async def join(further: Sequence[Plugged], server: Place, choices: Mapping[str, str]) -> tuple[Joining, ...]:
+    """Starts each machine's daemon, with the token that `server` wrote, and servers with the cluster's `choices`.
+
+    Raises SealiftError when it writes none.
+    """
     url = f"https://{server.port.address}:{SUPERVISOR_PORT}"
     joining = []
     for plugged in further:
         place = plugged.place
         token = await _token(server, _TOKENS[place.role])
         values = {"node-name": place.name, "node-ip": place.port.address, "server": url, "token": token}
-        write_config(place.home, values)
+        write_config(place.home, values | dict(choices if place.role == "server" else {}))
         joining.append(Joining(plugged=plugged, daemon=await start_daemon(plugged)))
     return tuple(joining)
 

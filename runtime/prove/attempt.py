@@ -123,7 +123,7 @@ async def _start(
     first, *others = machines
     write_config(given.home, {"node-name": NODE_NAME, "node-ip": first.place.port.address, **given.choices})
     since, server = now(), await start_server(first.machine)
-    further = await join(others, first.place) if others else ()
+    further = await join(others, first.place, given.choices) if others else ()
     booting = Booting(
         machine=first.machine,
         switch=switch,
