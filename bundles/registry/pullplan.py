@@ -1,8 +1,11 @@
 """The files of a bundle in a registry, as what they are made of: nothing is fetched but the images' documents."""
 
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bundles.crew import Crew, Seat
 from bundles.errors import FormatError, LimitError
 from bundles.files import make_folders
 from bundles.index import Archive
@@ -12,7 +15,7 @@ from bundles.registry.found import Found
 from bundles.registry.memory import in_memory
 from bundles.registry.parts import Piece, Plan
 from bundles.registry.protocol import Registry
-from bundles.registry.session import no_check
+from bundles.registry.pullfill import WORKERS
 from bundles.sealed.layout import Entry, SealedImage, SealedLayout, lay_out
 
 _MAX_CONFIG: Final = 8 << 20  # bytes, as sealed.read bounds documents
@@ -30,43 +33,52 @@ def plans_of(registry: Registry, found: Found, stage: Path) -> list[Plan]:
         )
         for file in found.document.files
     ]
-    left = _MAX_DOCUMENTS
+    budget = _Budget()
     for archive in found.document.archives:
-        layout, used = _layout(registry, found, archive, left)
-        left -= used
+        layout = _layout(registry, found, archive, budget)
         plans.append(_archive_plan(layout, archive, stage / archive.path))
     for plan in plans:
         make_folders(plan.target.parent)
     return plans
 
 
-def _layout(registry: Registry, found: Found, archive: Archive, left: int) -> tuple[SealedLayout, int]:
-    """An archive's layout out of its images' documents, held against bundle.json; and the bytes of those documents."""
+class _Budget:
+    """Bytes of documents that may still be kept in memory; for any thread."""
+
+    def __init__(self) -> None:
+        self._left, self._lock = _MAX_DOCUMENTS, threading.Lock()
+
+    def take(self, sizes: Sequence[int], where: str) -> None:
+        """Raises LimitError for sizes that no document of an archive has (-1: it is not there), and for too many."""
+        with self._lock:
+            self._left -= sum(sizes)
+            if self._left < 0 or any(not 0 <= size <= _MAX_CONFIG for size in sizes):
+                raise LimitError("documents too large, or not in the archive", where=where)
+
+
+def _layout(registry: Registry, found: Found, archive: Archive, budget: _Budget) -> SealedLayout:
+    """An archive's layout out of its images' documents, held against bundle.json."""
     sizes = {one.digest: one.size for one in archive.blobs}
     listed = {one.reference: one for one in found.document.images if one.archive == archive.path}
-    where = f"{found.repository}: {archive.path}"
-    images: list[SealedImage] = []
-    used = 0
-    for reference in archive.images:
+
+    def read(reference: str, seat: Seat) -> SealedImage:
+        where = f"{found.repository}: {archive.path}: {reference}"
         if (image := listed.get(reference)) is None:
-            raise FormatError("an image of an archive that bundle.json does not list", where=where, got=reference)
-        manifest = registry.manifest(found.repository, str(image.digest), no_check)
+            raise FormatError("an image of an archive that bundle.json does not list", where=where)
+        manifest = registry.manifest(found.repository, str(image.digest), seat.go_on)
         config = read_manifest(manifest, where=where).config.digest
         kept = image.index_digest if image.index_digest in sizes else None
         wanted = [digest for digest in (config, kept) if digest is not None]
-        used += sum(sizes.get(digest, 0) for digest in wanted) + len(manifest.data)
-        if used > left or any(not 0 <= sizes.get(digest, -1) <= _MAX_CONFIG for digest in wanted):
-            raise LimitError("documents too large, or not in the archive", where=where, got=reference)
-        read = {digest: in_memory(registry, found.repository, digest, sizes[digest]) for digest in wanted}
-        images.append(
-            SealedImage(
-                reference=Reference.parse(reference),
-                manifest=manifest.data,
-                config=read[config],
-                index=read[kept] if kept is not None else None,
-            )
+        budget.take([len(manifest.data), *(sizes.get(digest, -1) for digest in wanted)], where)
+        got = {digest: in_memory(registry, found.repository, digest, sizes[digest]) for digest in wanted}
+        return SealedImage(
+            reference=Reference.parse(reference),
+            manifest=manifest.data,
+            config=got[config],
+            index=got[kept] if kept is not None else None,
         )
-    return lay_out(images, found.document.created), used
+
+    return lay_out(Crew(read, len).all(archive.images, WORKERS), found.document.created)
 
 
 def _archive_plan(layout: SealedLayout, archive: Archive, target: Path) -> Plan:

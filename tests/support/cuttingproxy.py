@@ -5,8 +5,8 @@ import http.client
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from tests.support.quiethttp import QuietHandler, serving
 
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -25,17 +25,8 @@ class Cutting:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
+class _Handler(QuietHandler):
     way: Cutting
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError):
-            super().handle()
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -72,25 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or cut
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
-
-
 @contextlib.contextmanager
 def cutting_proxy(upstream: str, every: int) -> Iterator[Cutting]:
     """Runs one in front of HOST:PORT."""
     way = Cutting(upstream, every)
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"way": way}))
-    way.host = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(_Handler, way=way) as way.host:
         yield way
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

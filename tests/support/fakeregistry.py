@@ -12,13 +12,13 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from bundles.digest import Digest
 from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.timing import Timing
+from tests.support.quiethttp import QuietHandler, serving
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -102,17 +102,8 @@ class FakeRegistry:
         return [seen.path for seen in self.seen if not method or seen.method == method]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
+class _Handler(QuietHandler):
     registry: FakeRegistry
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError):
-            super().handle()
 
     def _serve(self) -> None:
         registry = self.registry
@@ -310,37 +301,20 @@ def _error(code: str, message: str) -> bytes:
     return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
-
-
 @contextlib.contextmanager
 def fake_registry(*, certificate: Path | None = None, client_ca: Path | None = None) -> Iterator[FakeRegistry]:
     """Runs one; `certificate`: a PEM file with key and certificate, for TLS; `client_ca`: clients need one of its."""
     registry = FakeRegistry()
-    handler = type("Handler", (_Handler,), {"registry": registry})
-    server = _Server(("127.0.0.1", 0), handler)
+    context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         if client_ca is not None:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-        server.socket = context.wrap_socket(server.socket, server_side=True)
         registry.scheme = "https"
-    registry.host = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(_Handler, context, registry=registry) as registry.host:
         yield registry
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass
