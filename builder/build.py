@@ -18,6 +18,7 @@ from builder.deliver import deliver, refuse_other_content
 from builder.describe.receipts import BuildFacts, component_of
 from builder.errors import RecipeError
 from builder.inputs.archive import InputArchive
+from builder.inputs.bring import bring_images
 from builder.lock.fresh import check_fresh
 from builder.lock.model import Lock
 from builder.lock.text import format_lock, read_lock
@@ -303,6 +304,8 @@ def _sandbox(options: BuildOptions) -> Sandbox:
 
 def _fetch(plan: Plan, sources: Sources, options: BuildOptions) -> None:
     """Only what steps that will run are made of."""
+    if options.inputs is not None:
+        bring_images(options.inputs, sources.lock, options)
     bringer(sources.lock, options).documents(job.step.name.removeprefix("image ") for job in plan.missing)
     missing = {component_of(job.step.name) for job in plan.missing}
     charts = {f"chart {each.name}" for each in sources.lock.charts if each.source}

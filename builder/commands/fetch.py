@@ -16,6 +16,8 @@ from builder import options
 @click.option("--to", "target", type=options.FOLDER, metavar="DIR", help="Write an input archive there, or add to it.")
 @options.inputs_option
 @click.option("--offline", is_flag=True, help="Ask no network: fail at once when something is missing.")
+@options.registry_flags
+@options.mirror_option
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -25,6 +27,10 @@ def command(
     target: Path | None,
     inputs: Path | None,
     offline: bool,
+    ca: tuple[Path, ...],
+    plain: bool | None,
+    limit_rate: str | None,
+    mirrors: tuple[str, ...],
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -53,6 +59,7 @@ def command(
         host=from_machine(system.sysname, system.machine),
         env=dict(os.environ),
         offline=offline,
+        reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
         inputs=open_archive(inputs.absolute()) if inputs is not None else None,
         say=talk.say,
     )

@@ -103,7 +103,7 @@ def _module(key: str, rest: str, licence: str, notes: dict[str, str]) -> Shipped
     path, _, version = module.partition("@")
     if path == "stdlib":
         return Shipped(key=key, licence=licence, asked=found.asked, why=found.why)
-    source = f"go:{module}" if version.startswith("v") else "recipe:"
+    source = f"go:{module}" if version.startswith("v") and "(by a folder)" not in rest else "recipe:"
     return Shipped(key=key, licence=licence, asked=found.asked, why=found.why, source=source, h1=notes.get("go:h1", ""))
 
 

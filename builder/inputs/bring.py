@@ -4,18 +4,22 @@ Blobs are put into the store, where the fetch that follows finds them. Modules s
 through the archive's proxy folder, which was looked at here, and what it unpacks is hashed against the lock as ever.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Protocol
 
 from builder.inputs.archive import MEND, InputArchive
-from builder.inputs.model import GO, GO_MOD, Input, blob_source
+from builder.inputs.blobs import Blobs, blob_inputs, image_inputs
+from builder.inputs.model import GO, GO_MOD, Input
 from builder.lock.model import Lock, LockedFile, LockedInput, LockedTool
+from builder.process import Cancel
 from builder.recipe.model import GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.sources.deb import whole
 from builder.sources.go import SOURCE_PREFIX, TOOL_PREFIX, read_wrapper
 from builder.sources.goclient import toolchain_module
 from builder.sources.gomod import Module, parse_mod_sums, parse_sums
+from builder.store import Store
 from bundles.errors import FormatError, MissingError, SealiftError
 
 if TYPE_CHECKING:
@@ -25,6 +29,22 @@ BUILD_ROOT: Final = "build root"  # begins the name of the wanted build root (bu
 _Module = tuple[str, str, bool]  # source, h1 (empty: the lock has none), whether there is no building without it
 
 
+class Needs(Protocol):
+    """What FetchOptions and BuildOptions share."""
+
+    @property
+    def store(self) -> Store:
+        """Where to."""
+
+    @property
+    def offline(self) -> bool:
+        """Whether nobody else can be asked."""
+
+    @property
+    def cancel(self) -> Cancel:
+        """The switch that ends it."""
+
+
 def bring(archive: InputArchive, recipe: Recipe, lock: Lock, names: Collection[str], options: "FetchOptions") -> None:
     """Checks what the wanted sources called `names` need of the archive, and brings their blobs into the store.
 
@@ -32,8 +52,9 @@ def bring(archive: InputArchive, recipe: Recipe, lock: Lock, names: Collection[s
     not what the lock says: what is missing comes from the network.
     """
     inputs = [each for each in lock.inputs if each.component in names or each.source in names]
-    if any(name.startswith(BUILD_ROOT) for name in names):
-        inputs += lock.buildroot
+    root = any(name.startswith(BUILD_ROOT) for name in names)
+    blobs = [each for each in blob_inputs(lock, root=False) if each.names & set(names)]
+    blobs += list(blob_inputs(replace(lock, inputs=(), charts=(), images=()))) if root else []
     tools = [tool for tool in lock.tools if tool.source in names]
     faults: list[SealiftError] = []
     modules: dict[str, Input] = {}
@@ -46,16 +67,23 @@ def bring(archive: InputArchive, recipe: Recipe, lock: Lock, names: Collection[s
         else:
             modules[source] = found
     faults += archive.faults(modules.values(), options.cancel)
-    for each in inputs:
-        source = blob_source(each.source, each.files[0].digest) if each.files else ""
-        for file in each.files:
-            faults += _bring_blob(archive, source, file, options)
+    faults += _bring_blobs(archive, blobs, options)
     _raise(archive, faults if options.offline else [each for each in faults if not isinstance(each, MissingError)])
 
 
-def _bring_blob(
-    archive: InputArchive, source: str, file: LockedFile, options: "FetchOptions"
-) -> Iterator[SealiftError]:
+def bring_images(archive: InputArchive, lock: Lock, options: Needs) -> None:
+    """Brings the blobs of all mirrored images into the store; raises as `bring`."""
+    faults = list(_bring_blobs(archive, image_inputs(lock), options))
+    _raise(archive, faults if options.offline else [each for each in faults if not isinstance(each, MissingError)])
+
+
+def _bring_blobs(archive: InputArchive, blobs: Iterable[Blobs], options: Needs) -> Iterator[SealiftError]:
+    for each in blobs:
+        for file in each.files:
+            yield from _bring_blob(archive, each.source, file, options)
+
+
+def _bring_blob(archive: InputArchive, source: str, file: LockedFile, options: Needs) -> Iterator[SealiftError]:
     """Puts a blob into the store; gives the fault that keeps it from there."""
     options.cancel.check()
     if whole(options.store, file):

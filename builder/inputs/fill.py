@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.build import Sources
-from builder.fetch import FetchOptions, fetch
+from builder.fetch import FetchOptions, fetch, fetch_images
+from builder.inputs.bring import bring_images
 from builder.inputs.gather import gather
 from builder.inputs.recipetar import recipe_tar
 from builder.inputs.write import Target, Written, write_inputs
+from builder.lock.model import Lock
+from builder.mirror import evidence
 from builder.sources.verified import Verified
+from bundles.errors import MissingError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,11 +23,26 @@ class Fetched:
     written: Written | None = None
 
 
+def _images(lock: Lock, options: FetchOptions) -> tuple[str, ...]:
+    """Mirrored images, and what vouches for them."""
+    if options.inputs is not None:
+        bring_images(options.inputs, lock, options)
+    names = fetch_images(lock, options)
+    lacking = [each for each in lock.images if evidence.missing(each, options.store)]
+    if lacking and options.offline:
+        raise MissingError("not in the store", where=", ".join(each.source for each in lacking[:10]))
+    if lacking:
+        with options.reach.opened(options.env) as registry:
+            for each in lacking:
+                evidence.bring(registry, each, options.store, options.cancel.check)
+    return names
+
+
 def fill(sources: Sources, target: Path | None, options: FetchOptions, jobs: int = 4) -> Fetched:
     """Brings all that a lock names into the store, and into the archive `target`; raises what both raise."""
     recipe, lock = sources.recipe, sources.lock
     with options.store.lock():  # a build that starts now must not tidy our folders away
-        names = fetch(recipe, lock, options)
+        names = (*fetch(recipe, lock, options), *_images(lock, options))
         if target is None:
             return Fetched(names=names)
         options.say(f"writing {target}")

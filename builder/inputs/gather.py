@@ -12,7 +12,8 @@ from pathlib import Path
 
 from builder.errors import RecipeError
 from builder.fetch import FetchOptions, go_modules
-from builder.inputs.model import GO, GO_MOD, PACKAGES, blob_path, blob_source, go_path, info, package_path
+from builder.inputs.blobs import Blobs, blob_inputs
+from builder.inputs.model import GO, GO_MOD, PACKAGES, blob_path, go_path, info, package_path
 from builder.inputs.ziphash import mod_hash
 from builder.lock.model import Lock, LockedInput
 from builder.recipe.model import GoComponent, Recipe
@@ -67,21 +68,21 @@ def _all(recipe: Recipe, lock: Lock, modules: GoModules, options: FetchOptions) 
             module = toolchain_module(tool.source.removeprefix(TOOL_PREFIX), options.host)
             yield from _module(store, module, tool.h1)
     through = with_toolchain(modules, recipe, options.host) if recipe.go else modules
-    for each in (*lock.buildroot, *lock.inputs):
+    for each in lock.inputs:
         options.cancel.check()
         if isinstance(recipe.components.get(each.component), GoComponent):
             if each.sum is not None:
                 yield from _closure(each, beside(recipe, each.sum.folder), through)
         elif each.source.startswith(SOURCE_PREFIX):
             yield from _module(store, Module.parse(each.source.removeprefix(SOURCE_PREFIX)), each.h1 or "")
-        elif each.files:
-            yield _blobs(store, each)
+    for blobs in blob_inputs(lock):
+        yield _blobs(store, blobs)
 
 
-def _blobs(store: Store, each: LockedInput) -> Gathered:
+def _blobs(store: Store, each: Blobs) -> Gathered:
     """The files of a package, or of anything else that the lock has by digest."""
     package = each.source.startswith(PACKAGES)
-    files = sorted(each.files, key=lambda file: file.name)
+    files = sorted({file.digest: file for file in each.files}.values(), key=lambda file: file.name)
     digests = tuple(file.digest for file in files)
     parts = [
         Part(
@@ -91,7 +92,7 @@ def _blobs(store: Store, each: LockedInput) -> Gathered:
         )
         for file in files
     ]
-    return Gathered(source=blob_source(each.source, each.files[0].digest), parts=tuple(parts))
+    return Gathered(source=each.source, parts=tuple(parts))
 
 
 def _module(store: Store, module: Module, h1: str) -> Iterator[Gathered]:
