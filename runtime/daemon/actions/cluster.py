@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bundles.choices import NONE
 from bundles.errors import SealiftError
+from runtime.choices import Chosen
 from runtime.daemon.api import Answer, ask
 from runtime.daemon.context import Node
 from runtime.daemon.runner import Control
@@ -51,9 +52,7 @@ async def wait_ready(node: Node, control: Control) -> str:
         answer = await _node_object(node)
         if answer.status != HTTPStatus.OK:
             return False
-        words = readiness(answer.document(), since=node.began)
-        if words and node.found.chosen.cni == NONE:
-            words += "; cni: none: it waits for a pod network of the site's own"
+        words = with_choice(readiness(answer.document(), since=node.began), node.found.chosen)
         if words:
             control.told(words)
         return not words
@@ -74,6 +73,13 @@ def readiness(document: dict[str, Any], *, since: float) -> str:
                 return "no heartbeat yet"
             return "" if condition.get("status") == "True" else str(condition.get("message", "not ready"))
     return "no condition yet"
+
+
+def with_choice(words: str, chosen: Chosen) -> str:
+    """Why a Node is not Ready, and that it was told to have no pod network of the bundle; empty when it is."""
+    return (
+        f"{words}; cni: none: it waits for a pod network of the site's own" if words and chosen.cni == NONE else words
+    )
 
 
 async def announce(node: Node, control: Control) -> str:

@@ -10,7 +10,10 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, ProblemsError
 from bundles.index import Archive, BundleIndex, Chart, Choice, Image, Runtime, Sha256
 from runtime.choices import Chosen, decide
+from runtime.daemon.actions.cluster import with_choice
 from runtime.daemon.addons import chart_values
+from runtime.daemon.journal import new_journal
+from runtime.daemon.status import Status, as_document, as_tree
 from runtime.prove.choosing import chosen_by, read_choices, told
 from tests.support.nodes import node_config
 
@@ -143,3 +146,13 @@ def test_a_proof_takes_choices_as_a_server_does_and_says_when_nobody_serves_ingr
     for wrong in ("cni", "colour=red", "cni=none"):
         with pytest.raises(Exception, match=r"choice|Ready"):
             read_choices([wrong])
+
+
+def test_status_shows_what_was_chosen_and_why_a_node_without_a_pod_network_is_not_ready() -> None:
+    journal = new_journal(pid=1, version="1", bundle="b", role="server", node="n1", began=0, stages=[])
+    journal = msgspec.structs.replace(journal, choices=Chosen(cni="none", ingress=("traefik",)).settings())
+    status = Status(data="/d", pid=1, bundle="b", journal=journal)
+    assert "cni: none; ingress-controller: traefik" in as_tree(status)
+    assert as_document(status)["choices"] == {"cni": "none", "ingress-controller": "traefik"}
+    assert with_choice("cni plugin not initialized", Chosen(cni="none")).endswith("a pod network of the site's own")
+    assert with_choice("", Chosen(cni="none")) == "" and with_choice("x", Chosen(cni="flannel")) == "x"
