@@ -10,12 +10,12 @@ from builder.copyleft.listing import Row, list_document, list_text
 from builder.copyleft.shipped import Shipped
 from builder.fetch import FetchOptions, go_modules
 from builder.inputs.gather import Gathered, Part
-from builder.inputs.model import GO, InputFile, go_path, info, package_path
+from builder.inputs.model import GO, InputFile, blob_path, go_path, info, package_path
 from builder.inputs.text import format_sums
 from builder.inputs.write import Target, place
 from builder.lock.model import Lock, LockedFile
 from builder.sources.apt import AptClient
-from builder.sources.deb import SOURCE_PREFIX, WantedPackage
+from builder.sources.deb import SOURCE_PREFIX, WantedPackage, whole
 from builder.sources.go import GoModules
 from builder.sources.goclient import module_zip
 from builder.sources.gomod import Module
@@ -126,6 +126,7 @@ class _Finder:
             "deb-source": self._source_package,
             "deb": self._package,
             "recipe": self._recipe,
+            "url": self._url,
             "component": self._component,
         }
         try:
@@ -190,6 +191,18 @@ class _Finder:
         digest = Digest.of(self.wanted.recipe)
         part = Part(path=f"recipe-{self.wanted.name}.tar", origin=self.wanted.recipe, digest=digest)
         return Gathered(source="recipe:", parts=(part,))
+
+    def _url(self, rest: str) -> Gathered | str:
+        """What was compiled from an archive at a URL: that archive."""
+        for each in self.wanted.lock.inputs if self.wanted.lock is not None else ():
+            if each.source == f"url:{rest}":
+                parts = tuple(
+                    Part(path=blob_path(file.digest), origin=self.options.store.path(file.digest), digest=file.digest)
+                    for file in each.files
+                    if whole(self.options.store, file)
+                )
+                return Gathered(source=each.source, parts=parts) if parts else "not in the store: run `sealift fetch`"
+        return "give the recipe's folder in place of the bundle: its lock says what lay there"
 
     def _component(self, rest: str) -> Gathered | str:
         locked = self.wanted.lock.of(rest) if self.wanted.lock is not None else ()
