@@ -92,9 +92,14 @@ class Store:
 
     def go_build_within(self, root: Digest) -> Path:
         """GOCACHE of what is compiled with the C compiler of a build root: go's keys do not know its headers."""
-        folder = self.root / f"go/build-{root.hex[:16]}"
+        folder = self.root / "go" / self.go_cache_name(root)
         make_folders(folder)
         return folder
+
+    @staticmethod
+    def go_cache_name(root: Digest) -> str:
+        """The name of that folder."""
+        return f"build-{root.hex[:16]}"
 
     @property
     def roots(self) -> Path:
@@ -273,7 +278,7 @@ class Store:
 
     def size(self) -> Mapping[str, int]:
         """Bytes on disk of each part: blobs, steps, frames, sources, go, logs, tmp."""
-        return {name: _tree_size(self.root / name) for name in sorted({name.split("/")[0] for name in _FOLDERS})}
+        return {name: tree_size(self.root / name) for name in sorted({name.split("/")[0] for name in _FOLDERS})}
 
     def tidy(self) -> None:
         """Removes what killed processes left: everything in `tmp/`, replaced roots, temporary files beside receipts.
@@ -290,7 +295,7 @@ class Store:
             remove_abandoned(folder)
 
     def collect(self, keep_steps: Collection[Digest], keep_blobs: Collection[Digest] = ()) -> Collected:
-        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name; frames, roots, logs.
+        """Removes receipts not in `keep_steps`, blobs that neither they nor `keep_blobs` name, all frames, logs, tmp.
 
         Facts of receipts are not read: a blob that only they name belongs into `keep_blobs`. The tools' caches stay.
         Raises SealiftError when another process uses the store.
@@ -302,9 +307,9 @@ class Store:
             steps = {f"{step.hex}.json" for step in keep_steps}
             doomed = [path for path in (self.root / "blobs/sha256").iterdir() if path.name not in kept]
             doomed += [path for path in (self.root / "steps").iterdir() if path.name not in steps]
-            for name in ("frames", "logs", "roots", "tmp"):
+            for name in ("frames", "logs", "tmp"):
                 doomed += (self.root / name).iterdir()
-            size = sum(_tree_size(path) for path in doomed)
+            size = sum(tree_size(path) for path in doomed)
             for path in doomed:
                 remove_tree(path)
             return Collected(files=len(doomed), size=size)
@@ -333,7 +338,7 @@ def remove_tree(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _tree_size(path: Path) -> int:
+def tree_size(path: Path) -> int:
     """Bytes allocated below `path`."""
     total = 0
     stack = [path]

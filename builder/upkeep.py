@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.build import plan_build, read_sources
+from builder.buildroot.keep import collect_roots, roots_of
+from builder.mirror.kept import KeptArchives
 from builder.store import Collected, Store
 from bundles.digest import Digest
 from bundles.errors import UsageError
@@ -22,9 +24,16 @@ def clean_store(store: Store, recipes: Sequence[Path]) -> Collected:
         )
     steps: set[Digest] = set()
     blobs: set[Digest] = set()
+    roots: set[Digest] = set()
     for folder in recipes:
         sources = read_sources(folder)
         for platform in sources.recipe.platforms:
             steps |= {row.id for row in plan_build(sources, platform, store, os.environ).rows.values()}
+        roots |= roots_of(sources.recipe, sources.lock)
         blobs |= {file.digest for locked in (*sources.lock.inputs, *sources.lock.buildroot) for file in locked.files}
-    return store.collect(steps, blobs)
+        blobs |= {blob.digest for image in sources.lock.images for blob in image.blobs}
+    kept = store.collect(steps, blobs)
+    with store.lock(exclusive=True, wait=False):
+        others = (KeptArchives(store).collect(blobs), collect_roots(store, roots))
+    return Collected(files=kept.files + sum(each.files for each in others),
+                     size=kept.size + sum(each.size for each in others))  # fmt: skip

@@ -31,7 +31,7 @@ class WantedRoot:
 
     def present(self) -> bool:
         """Whether they were fetched, verified, and look untouched."""
-        return self.verified.holds("build root", self._want)
+        return self.verified.holds(f"build root {self._want}", self._want)
 
     def fetch(self) -> None:
         """Brings them into the store; raises MissingError, StepError, and FormatError for other bytes."""
@@ -43,7 +43,7 @@ class WantedRoot:
                 self.client.download_all(names, folder)
                 _keep(store, folder, missing)
         paths = sorted({store.path(file.digest) for each in self.packages for file in each.files})
-        self.verified.note("build root", self._want, paths)
+        self.verified.note(f"build root {self._want}", self._want, paths)
 
 
 def _whole(store: Store, digest: Digest) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from builder.buildroot.keep import collect_roots, roots_of
 from builder.buildroot.locking import lock_buildroot
 from builder.buildroot.model import BASE_PACKAGES, closure, closure_digest, foreign, needs_of, stale
 from builder.errors import RecipeError
@@ -20,7 +21,7 @@ from builder.recipe.model import (
 )
 from builder.sources.apt import AptClient
 from builder.steps.tools import component_tools
-from builder.store import Store
+from builder.store import ASIDE, Store
 from bundles.digest import Digest
 from bundles.reference import Reference
 from tests.support.stepping import AMD64, a_lock, a_recipe
@@ -145,3 +146,20 @@ def test_a_lock_that_serves_stays_without_asking_apt(tmp_path: Path) -> None:
     more = package("flex", "flex")
     assert lock_buildroot(nobody, recipe(), (*ROOT, more), print) == ROOT  # what nobody needs any more goes
     assert lock_buildroot(nobody, recipe(buildroot=None), ROOT, print) == ()
+
+
+def test_cleaning_a_store_keeps_the_roots_that_are_asked_for_and_no_others(tmp_path: Path) -> None:
+    store, keep = Store(tmp_path), roots_of(recipe(), lock())
+    assert len(keep) == 3  # the base, with libseccomp, with dpkg-dev
+    old = Digest.of(b"old")
+    for digest in (*keep, old):
+        (store.roots / digest.hex / "usr").mkdir(parents=True)
+        (store.roots / f"{digest.hex}.json").write_text("{}")
+        (store.go_build_within(digest) / "x").write_text("x")
+    (store.roots / f"{ASIDE}x").mkdir()
+    (store.go_build / "y").write_text("y")
+    collect_roots(store, keep)
+    assert {path.name for path in store.roots.iterdir() if path.is_dir()} == {digest.hex for digest in keep}
+    assert not store.go_build_within(old).joinpath("x").exists() and (store.go_build / "y").exists()
+    assert all(store.go_build_within(digest).joinpath("x").exists() for digest in keep)
+    assert roots_of(recipe(buildroot=None), lock()) == frozenset()
