@@ -170,11 +170,11 @@ class _Writer:
 
     def _write(self, path: Path, part: Part, h1: str) -> InputFile:
         make_folders(path.parent)
+        remove_abandoned(path.parent, path.name)
         if isinstance(part.origin, bytes):
             write_atomic(path, part.origin)
             return InputFile(path=part.path, size=len(part.origin), digest=Digest.of(part.origin))
         want = self._wanted(part, h1)
-        remove_abandoned(path.parent, path.name)
         with os_errors(part.origin), part.origin.open("rb") as origin, atomic_writer(path) as writer:
             while chunk := origin.read(_CHUNK):
                 writer.write(chunk)

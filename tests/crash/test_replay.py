@@ -14,6 +14,7 @@ from tests.support.disk_images import every_crash, materialise
 from tests.support.recording import unsynced
 from tests.support.recording_boot import Boot
 from tests.support.recording_build import Build, Pack
+from tests.support.recording_inputs import Keep
 from tests.support.recording_node import NodeFlow, node_flows
 from tests.support.recording_replay import Broken, Flow, record, replay
 from tests.support.recording_wrong import Notes, without_fsync, without_fsync_of_the_folder, without_rename
@@ -22,6 +23,7 @@ FLOWS: dict[str, Callable[[Path], Flow]] = {
     "build": lambda home: Build(home),
     "build in place of another": lambda home: Build(home, replace=True),
     "pack": lambda home: Pack(home),
+    "fetch --to beside another release": lambda home: Keep(home),
     **node_flows(),
     "first start": lambda home: Boot(home),
 }
