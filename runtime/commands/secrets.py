@@ -21,11 +21,13 @@ def secrets_encrypt() -> None:
 @options.node_flags
 @options.json_flag
 def status(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
-    """Tell the keys of this server, the writing one first, and how the last rotation stands.
+    """Tell the keys of this server, the writing one first, how the last rotation stands, and who has read them.
 
-    Exit code 1 when the state is not that of the configuration.
+    Exit code 1 when the state is not that of the configuration. An apiserver looks for its keys once a minute.
     """
-    from bundles.errors import MissingError
+    import asyncio
+
+    from bundles.errors import MissingError, SealiftError
     from runtime.daemon.setup import make_node
     from runtime.nodefiles import read_file
     from runtime.secretkeys.config import digest_of, read_keys, read_state
@@ -38,12 +40,21 @@ def status(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
     keys = read_keys(data, where=path)
     stage, digest = read_state(read_file(node.paths.encryption_state))
     matches = digest == digest_of(data)
+    try:
+        servers = asyncio.run(_rotation(data_dir, config).servers(digest_of(data)))
+    except SealiftError:  # no daemon runs, or the cluster is away
+        servers = {}
     if as_json:
-        click.echo(json.dumps({"keys": [key.name for key in keys], "stage": stage, "matches": matches}))
+        names = [key.name for key in keys]
+        click.echo(json.dumps({"keys": names, "stage": stage, "matches": matches, "servers": servers}))
     else:
         click.echo(f"stage: {stage}{'' if matches else ' (of another configuration)'}")
         for number, key in enumerate(keys):
             click.echo(f"AES-CBC  {key.name}  {'reads' if number else 'writes'}")
+        for name, has in sorted(servers.items()):
+            click.echo(
+                f"{name}: {'does not answer' if has is None else 'has read this' if has else 'has read another'}"
+            )
     return 0 if matches else 1
 
 

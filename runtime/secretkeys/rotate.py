@@ -121,6 +121,13 @@ class Rotation:
             read=read,
         )
 
+    async def servers(self, digest: str) -> dict[str, bool | None]:
+        """Each server -> whether its apiserver has read the configuration of this digest; None: no answer."""
+        members = await self.gateway.members()
+        known = await asyncio.gather(*map(self._digest, members))
+        names = (member.node or member.id for member in members)
+        return {name: None if has is None else has == digest for name, has in zip(names, known, strict=True)}
+
     async def _settle(self, found: Keys, keys: tuple[SecretKey, ...], stage: str) -> None:
         await self._until_read(await self._put(found, keys, stage))
 
@@ -138,22 +145,15 @@ class Rotation:
         late = ["none has answered"]
         try:
             async with asyncio.timeout(self.patience):
-                while late := await self._others_than(digest):
+                while late := [name for name, has in (await self.servers(digest)).items() if not has]:
                     await asyncio.sleep(_EVERY)
         except TimeoutError:
             hint = "start them, or remove those that will not come back (etcd-member remove), then run it again"
             raise SealiftError(f"servers have not read the new keys: {', '.join(late)}", hint=hint) from None
 
-    async def _others_than(self, digest: str) -> list[str]:
-        members = await self.gateway.members()
-        known = await asyncio.gather(*map(self._digest, members))
-        return [member.node or member.id for member, has in zip(members, known, strict=True) if has != digest]
-
     async def _everybody(self) -> None:
         """Refuses to begin what could not be ended. Raises SealiftError that names who does not answer."""
-        members = await self.gateway.members()
-        known = await asyncio.gather(*map(self._digest, members))
-        if silent := [member.node or member.id for member, has in zip(members, known, strict=True) if has is None]:
+        if silent := [name for name, has in (await self.servers("")).items() if has is None]:
             hint = "every server has to be up; remove those that will not come back (etcd-member remove)"
             raise SealiftError(f"servers do not answer: {', '.join(silent)}", hint=hint)
 
