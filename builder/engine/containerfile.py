@@ -16,6 +16,8 @@ from bundles.reference import Reference
 MAX_SIZE: Final = 1 << 20  # bytes
 _FROM: Final = re.compile(r"FROM(?:\s+--platform=\S+)?\s+(\S+)(?:\s+AS\s+(\S+))?\s*", re.IGNORECASE)
 _FROM_OPTION: Final = re.compile(r"(?<=[\s,])(?:--)?from=([^\s,]+)", re.IGNORECASE)
+_FROM_NAME: Final = r"(?i)(^\s*FROM(?:\s+--platform=\S+)?\s+){}(?=\s|$)"
+_OPTION_NAME: Final = r"(?i)((?<=[\s,])(?:--)?from=){}(?=[\s,]|$)"
 _DIRECTIVE: Final = re.compile(r"#\s*(syntax|escape)\s*=", re.IGNORECASE)
 _REMOTE: Final = re.compile(r"ADD\s.*(?:https?://|git@|git://|\.git(?:#|\s|$))", re.IGNORECASE)
 
@@ -30,40 +32,45 @@ class _Line:
 
 def bases(text: str, where: str) -> tuple[str, ...]:
     """The images that a Containerfile names, as it writes them, each once. Raises FormatError with the line."""
-    return tuple(dict.fromkeys(name for name, _ in _named(text, where)))
+    return tuple(dict.fromkeys(name for _, names in _named(text, where) for name in names))
 
 
 def pinned(text: str, digests: Mapping[str, Digest], where: str) -> str:
-    """The text with each base replaced by its digest; `digests` by the name that the text uses."""
-    out = text
-    for name, _ in _named(text, where):
-        reference = Reference.parse(name)
-        exact = f"{reference.domain}/{reference.repository}@{digests[name]}"
-        for before in (r"(?im)(^\s*FROM(?:\s+--platform=\S+)?\s+)", r"(?im)((?<=[\s,])(?:--)?from=)"):
-            out = re.sub(before + re.escape(name) + r"(?=[\s,]|$)", lambda match, exact=exact: match[1] + exact, out)  # type: ignore[misc] # bound now
-    return out
+    """The instructions, one a line, with each base replaced by its digest; `digests` by the name that the text uses."""
+    out = []
+    for line, names in _named(text, where):
+        made = line
+        for name in names:
+            reference = Reference.parse(name)
+            exact = f"{reference.domain}/{reference.repository}@{digests[name]}"
+            pattern = _FROM_NAME if _FROM.fullmatch(line.strip()) else _OPTION_NAME
+            made = re.sub(pattern.format(re.escape(name)), lambda match, exact=exact: match[1] + exact, made)  # type: ignore[misc] # bound now
+        out.append(made)
+    return "".join(f"{line}\n" for line in out)
 
 
-def _named(text: str, where: str) -> Iterator[tuple[str, int]]:
+def _named(text: str, where: str) -> Iterator[tuple[str, list[str]]]:
+    """Each instruction, and the images that it names."""
     stages: set[str] = set()
     count = 0
     for line in _instructions(text, where):
+        found: list[str] = []
         if match := _FROM.fullmatch(line.text.strip()):
-            name, stage = match[1], match[2]
-            if name.lower() != "scratch" and name.lower() not in stages:
-                yield _reference(name, f"{where}:{line.number}"), line.number
-            stages |= {str(count), *([stage.lower()] if stage else [])}
+            found = [match[1]] if match[1].lower() not in {"scratch", *stages} else []
+            stages |= {str(count), *([match[2].lower()] if match[2] else [])}
             count += 1
         elif re.match(r"\s*(COPY|ADD|RUN)\s", line.text, re.IGNORECASE):
-            for name in _FROM_OPTION.findall(line.text) if "from=" in line.text.lower() else ():
-                if name.lower() not in stages:
-                    yield _reference(name, f"{where}:{line.number}"), line.number
+            found = [name for name in _FROM_OPTION.findall(line.text) if name.lower() not in stages]
+        yield line.text, [_reference(name, f"{where}:{line.number}") for name in dict.fromkeys(found)]
 
 
 def _instructions(text: str, where: str) -> Iterator[_Line]:
     parts: list[str] = []
     first = 0
-    for number, raw in enumerate(text.splitlines(), 1):
+    if odd := next((char for char in text if char not in "\n\t" and not char.isprintable()), ""):
+        # What one reader takes for the end of a line is a blank to another; \r too.
+        raise FormatError("a character that readers read differently", where=where, got=ascii(odd), hint="remove it")
+    for number, raw in enumerate(text.split("\n"), 1):
         if _DIRECTIVE.match(raw.strip()):
             raise FormatError(
                 "a line that changes how the file is read", where=f"{where}:{number}", got=ascii(raw[:80])
@@ -71,15 +78,15 @@ def _instructions(text: str, where: str) -> Iterator[_Line]:
         if raw.lstrip().startswith("#"):
             continue
         first = first if parts else number
-        parts.append(raw.rstrip().removesuffix("\\"))
+        parts.append(raw.rstrip().removesuffix("\\") if raw.rstrip().endswith("\\") else raw)
         if raw.rstrip().endswith("\\"):
             continue
-        line = _Line(" ".join(parts), first)
+        line = _Line("".join(parts), first)
         parts = []
         _refuse(line, where)
         yield line
     if parts:
-        yield _Line(" ".join(parts), first)
+        yield _Line("".join(parts), first)
 
 
 def _refuse(line: _Line, where: str) -> None:

@@ -1,4 +1,4 @@
-"""What the builder gets from elsewhere: Debian packages, programs, and the words of apt and go."""
+"""What the builder gets from elsewhere: packages, programs, published archives, and the words of apt and go."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ from builder.facts.program import Expectation, check_program
 from builder.sources import aptlists, gomod
 from builder.steps.debfile import DebFile, joined
 from builder.steps.render import images_rendered
-from tests.fuzz import modes
+from tests.fuzz import modes, published_readers
 from tests.fuzz.model import Target, taken
 from tests.support import tars
 from tests.support.foreign import AMD64
@@ -102,6 +102,7 @@ READERS: Final[dict[str, modes.Reader]] = {
     "apt": _apt,
     "modules": _modules,
     "asked": _asked,
+    **published_readers.READERS,
 }
 _TREE: Final = tars.tar(
     tars.member("./control", b"Package: x\n"),
@@ -183,6 +184,7 @@ TARGET: Final = Target(
                 b'{"Path":"a","Version":"v1","Sum":"h1:x","Dir":"/d"}\n{"Path":"b","Error":"no"}\n',
                 b"*.corp.test,example.test/*/x".ljust(50) + b"a.corp.test/y",
             ],
+            **published_readers.SEEDS,
             "asked": [
                 _RENDERED,
                 b'[{"kind":"PodList","items":[{"kind":"Pod","metadata":{"name":"x"},"spec":{"image":"a:b"}}]}]',

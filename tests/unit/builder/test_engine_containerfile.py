@@ -48,6 +48,12 @@ def test_a_problem_names_its_line() -> None:
     assert caught.value.where == "app/Containerfile:3"
 
 
+@pytest.mark.parametrize("char", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x00", "\u202e"])
+def test_a_line_ends_where_every_reader_ends_it(char: str) -> None:
+    with pytest.raises(FormatError, match="read differently"):
+        bases(f"FROM scratch{char}FROM alpine:3.20\n", "f")
+
+
 def test_an_engine_that_is_not_there_or_none_is_refused() -> None:
     with pytest.raises(MissingError, match="no container engine"):
         Engine.chosen({"PATH": "/nowhere"})
