@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder.describe.receipts import BuildFacts
 from builder.mirror.stored import StoredLayer
-from builder.recipe.choices import RecipeChoice
+from builder.recipe.offers import RecipeChoice
 from builder.store import Store
 from bundles import index
 from bundles.datakey import data_key

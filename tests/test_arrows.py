@@ -29,6 +29,7 @@ PURE = {
     "bundles.oci",
     "bundles.index",
     "bundles.consistency",
+    "bundles.choices",
     "bundles.sums",
     "bundles.registry.artifact",
     "bundles.registry.bandwidth",
@@ -87,14 +88,18 @@ PURE = {
     "builder.lock.model",
     "builder.recipe.elsewhere",
     "builder.recipe.fetched",
+    "builder.recipe.kinds",
+    "builder.recipe.words",
     "builder.recipe.crypto",
     "builder.recipe.model",
+    "builder.recipe.offers",
     "builder.recipe.taken",
     "builder.sources.aptlists",
     "builder.sources.gomod",
     "builder.update.edit",
     "builder.update.versions",
     "runtime.arguments",
+    "runtime.choices",
     "runtime.configs.apiserver",
     "runtime.configs.containerd",
     "runtime.configs.etcd",
@@ -181,8 +186,6 @@ def test_only_the_extra_s_module_knows_oras() -> None:
     ] == ["bundles.registry.orasclient"]
 
 
-def test_one_module_speaks_http_to_registries() -> None:
-    assert [
 def test_one_module_knows_container_engines() -> None:
     assert [
         module
@@ -191,6 +194,8 @@ def test_one_module_knows_container_engines() -> None:
     ] == ["builder.engine.door"]
 
 
+def test_one_module_speaks_http_to_registries() -> None:
+    assert [
         module for module, path in modules() if "urllib3" in {name.partition(".")[0] for name in imported(path)}
     ] == ["bundles.registry.transport"]
 

@@ -1,11 +1,11 @@
 """`choices` of bundle.yaml: what a node's configuration may choose, and what only that choice needs."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from builder.recipe.document import near
 from builder.recipe.kinds import Field, Items, Record, Table, Text
+from builder.recipe.offers import RecipeChoice
 from bundles.choices import CNI, INGRESS, NAMES, NONE
 
 KEY: Final = "choices"
@@ -35,16 +35,6 @@ FIELD: Final = Field(
     "charts that only that choice needs.",
 )
 Problem = Callable[[tuple[str, ...], str, str], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecipeChoice:
-    """One choice of the setting `key`: `archives` and `charts` by their names in the recipe."""
-
-    key: str
-    name: str
-    archives: tuple[str, ...]
-    charts: tuple[str, ...]
 
 
 def make_choices(bundle: Mapping[str, Any]) -> tuple[RecipeChoice, ...]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from builder.recipe.choices import RecipeChoice
 from builder.recipe.elsewhere import ArchiveImage, EngineImage
 from builder.recipe.fetched import NO_WITNESS, ImageFilesComponent, PublishedChart, UrlComponent, Witness
+from builder.recipe.offers import RecipeChoice
 from builder.recipe.taken import MirrorImage
 from bundles.platform import Platform
 from bundles.reference import Reference
