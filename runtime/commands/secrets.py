@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from runtime.secretkeys.rotate import Rotation
 
 
+_READ = {None: "does not answer", True: "has read this", False: "has read another"}
+
+
 @click.group(name="secrets-encrypt")
 def secrets_encrypt() -> None:
     """See and rotate the key that Secrets are encrypted with in etcd. They always are."""
@@ -52,9 +55,7 @@ def status(data_dir: Path | None, config: Path | None, as_json: bool) -> int:
         for number, key in enumerate(keys):
             click.echo(f"AES-CBC  {key.name}  {'reads' if number else 'writes'}")
         for name, has in sorted(servers.items()):
-            click.echo(
-                f"{name}: {'does not answer' if has is None else 'has read this' if has else 'has read another'}"
-            )
+            click.echo(f"{name}: {_READ[has]}")
     return 0 if matches else 1
 
 

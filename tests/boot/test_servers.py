@@ -141,8 +141,10 @@ async def reads_everywhere(names: list[str], *servers: Joined) -> None:
     for server in servers:
         found = {each["metadata"]["name"]: each["data"].get("words") for each in await server.objects("secrets")}
         assert want.items() <= found.items()
-        (key,) = json.loads(await server.node_command("secrets-encrypt", "status", "--json"))["keys"]
-        assert key != "aescbckey"
+        status = json.loads(await server.node_command("secrets-encrypt", "status", "--json"))
+        (key,) = status["keys"]
+        assert key != "aescbckey" and status["servers"].keys() == {"m1", "m2", "m3"}
+        assert None not in status["servers"].values()
     values = await servers[-1].etcd("/registry/secrets/")
     assert len(values) > len(names)
     assert [value[:80] for value in values if not value.startswith(f"k8s:enc:aescbc:v1:{key}:".encode())] == []
