@@ -18,7 +18,7 @@ from tests.interop.test_node_configs import lacking
 from tests.interop.test_node_programs import container, pod
 from tests.interop.test_wharfie import hashes, read_as_rke2
 from tests.support.containerd import Containerd
-from tests.support.node import Node, extracted_node
+from tests.support.node import PROGRAMS, Node, extracted_node
 from tests.support.nodes import HOST, PAUSE, node_config
 from tests.support.stockshape import CONTAINERD
 
@@ -73,16 +73,16 @@ def test_rke2_finds_it_among_its_archives_under_the_name_that_is_compiled_into_i
     assert document.runtime.reference == f"docker.io/{stock}"
 
 
-def test_containerd_2_has_every_image_under_our_names_and_digests_and_runs_a_pod(
-    daemon: Containerd, modern_bundle: Path, document: BundleIndex, tmp_path: Path
+def test_containerd_2_has_every_image_of_both_flavours_under_our_names_and_digests_and_runs_a_pod(
+    daemon: Containerd, modern_bundle: Path, rke2_bundle: Path, document: BundleIndex, tmp_path: Path
 ) -> None:
-    for archive in document.archives:
-        path = str(modern_bundle / archive.path)
+    classic = index.decode((rke2_bundle / index.INDEX_NAME).read_bytes())
+    archives = [str(modern_bundle / archive.path) for archive in document.archives]
+    for path in (*archives, str(rke2_bundle / "images/rke2-runtime.linux-amd64.tar")):
         daemon.ctr("-n", "k8s.io", "images", "import", "--local", "--all-platforms", "--no-unpack", path)
     rows = [line.split() for line in daemon.ctr("-n", "k8s.io", "images", "ls").stdout.splitlines()[1:]]
-    assert {image.reference: str(image.digest) for image in document.images}.items() <= {
-        row[0]: row[2] for row in rows
-    }.items()
+    promised = {image.reference: str(image.digest) for one in (document, classic) for image in one.images}
+    assert promised.items() <= {row[0]: row[2] for row in rows}.items()
     assert "v2.1." in daemon.crictl("version").stdout
     (pause,) = (image.reference for image in document.images if "mirrored-pause" in image.reference)
     (tmp_path / "pod.json").write_text(json.dumps(pod(tmp_path)))
@@ -90,6 +90,34 @@ def test_containerd_2_has_every_image_under_our_names_and_digests_and_runs_a_pod
     words = ("run", "--no-pull", str(tmp_path / "container.json"), str(tmp_path / "pod.json"))
     created = daemon.crictl(*words).stdout.strip()
     assert created[:13] in daemon.crictl("ps", "--state", "running").stdout
+
+
+def test_an_inbox_admits_the_signed_modern_bundle_and_refuses_the_classic_one(
+    wharfie: Path, modern_bundle: Path, rke2_bundle: Path, document: BundleIndex, tmp_path: Path
+) -> None:
+    """`sealift-node watch`, as a plain RKE2 site runs it: what it places is what RKE2's reader takes."""
+    inbox, data = tmp_path / "inbox", tmp_path / "rke2"
+    inbox.mkdir()
+    data.mkdir()
+    ran("sealift", "keygen", tmp_path / "release")
+    keys = {"release": (tmp_path / "release.pub").read_text()}
+    rules = [{"names": ["rke2-*"], "signers": ["release"]}]
+    policy = {"format": "1.0", "name": "site", "sequence": 1, "keys": keys, "update": {"signers": ["release"]}}
+    (tmp_path / "policy.json").write_text(json.dumps({**policy, "bundles": rules}))
+    ran("sealift", "sign", tmp_path / "policy.json", "--key", tmp_path / "release.key")
+    ran("sealift-node", "policy", "update", tmp_path / "policy.json", "--data-dir", data)
+    for bundle in (modern_bundle, rke2_bundle):
+        shutil.copytree(bundle, inbox / bundle.name)
+        ran("sealift", "sign", inbox / bundle.name, "--key", tmp_path / "release.key", "--quick")
+    watch = ("watch", inbox, "--quiet", "0", "--data-dir", data, "--progress", "none")
+    said = ran("sealift-node", *watch, code=1)
+    assert f"admitted: {modern_bundle.name}" in said
+    assert f"refused: {rke2_bundle.name}" in said and "not a bundle for RKE2" in said
+    images = data / "agent/images"
+    assert {path.name for path in images.iterdir()} == {path.name for path in (modern_bundle / "images").iterdir()}
+    assert read_as_rke2(wharfie, images, f"rancher/rke2-runtime:{document.version}", tmp_path / "node").returncode == 0
+    for folder in (inbox, data):  # a gigabyte
+        shutil.rmtree(folder)
 
 
 def test_all_that_is_alike_in_both_flavours_has_the_same_bytes(modern_bundle: Path, rke2_bundle: Path) -> None:
@@ -132,6 +160,14 @@ def test_the_classic_containerd_ends_over_the_configuration_that_a_stock_rke2_wr
     assert done.returncode == 1 and "unsupported config version `3`" in done.stderr
     versions = [subprocess.check_output([one.bin / "containerd", "--version"], text=True) for one in (classic, node)]
     assert [config_version(said) for said in versions] == [2, 3]
+
+
+def ran(program: str, *words: str | Path, code: int = 0) -> str:
+    """A command of ours with a passphrase in its environment; both of its outputs."""
+    environment = {"PATH": os.environ["PATH"], "SEALIFT_PASSWORD": "passphrase"}
+    done = subprocess.run([PROGRAMS / program, *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == code, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
 
 
 def dumped(node: Node, config: Path) -> subprocess.CompletedProcess[str]:
