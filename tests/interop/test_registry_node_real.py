@@ -21,12 +21,12 @@ from tests.support.bundles import tree
 from tests.support.certificates import Authority
 from tests.support.containerd import Containerd
 from tests.support.gotools import go_tool
-from tests.support.node import sealift_node
+from tests.support.node import extracted_node, sealift_node
 from tests.support.registry import Guarded, Registry, running_registry
 
 pytestmark = pytest.mark.real
 SEALIFT = Path(__file__).resolve().parents[2] / ".venv/bin/sealift"
-CRI = 'plugins."io.containerd.grpc.v1.cri".registry'
+REGISTRY = {2: 'plugins."io.containerd.grpc.v1.cri".registry', 3: 'plugins."io.containerd.cri.v1.images".registry'}
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,24 @@ def test_a_node_without_the_archive_unpacks_what_the_registry_has(site: Site, no
     assert site.guarded.password not in node.said
 
 
-def test_its_containerd_pulls_docker_io_s_names_through_the_same_file(site: Site, node: Pulled, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_its_containerd_pulls_docker_io_s_names_through_the_same_file(
+    site: Site, node: Pulled, modern_bundle: Path, tmp_path: Path, version: int
+) -> None:
+    """containerd 1.7 of this bundle, and the modern one's containerd 2, each with its own configuration."""
     registries = read_registries(yaml.safe_load(site.registries.read_text()), where="r")
     certs = tmp_path / "certs.d"
     certs.mkdir()
     write_hosts(certs, hosts_files(registries, default_endpoints=False))
     assert site.guarded.password not in (certs / "docker.io/hosts.toml").read_text()
-    more = table(CRI, {"config_path": str(certs)})
+    more = table(REGISTRY[version], {"config_path": str(certs)})
     for host, keys in credentials(registries).items():
-        more += table(f"{CRI}.configs.{value(host)}.auth", keys)
+        more += table(f"{REGISTRY[version]}.configs.{value(host)}.auth", keys)
+    if version == 3:  # as runtime.configs.containerd has it
+        more = table('plugins."io.containerd.cri.v1.images"', {"use_local_image_pull": True}) + more
+    programs = node.data / "bin" if version == 2 else extracted_node(modern_bundle, tmp_path / "modern").bin
     image = next(one for one in site.document.images if "pause" in one.reference)
-    with Containerd(str(node.data / "bin"), tmp_path / "containerd", more=more) as daemon:
+    with Containerd(str(programs), tmp_path / "containerd", more=more, version=version) as daemon:
         daemon.crictl("pull", image.reference)
         rows = daemon.ctr("-n", "k8s.io", "images", "ls").stdout.splitlines()
         (row,) = [line for line in rows if line.startswith(f"{image.reference} ")]
