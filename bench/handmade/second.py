@@ -35,7 +35,9 @@ class Second(Boot):
         self.mark("files")
 
     def pods(self) -> None:
-        """The kubelet and kube-proxy."""
+        """The kubelet and kube-proxy; on loopback the apiserver answers, as on every node of RKE2: flannel asks it."""
+        listen = "TCP-LISTEN:6443,bind=127.0.0.1,fork,reuseaddr"
+        start("socat", listen, f"TCP:{self.api.partition('://')[2]}", log=AGENT / "logs/socat.log")
         pods.place("kube-proxy", self.settings)
         start(*self.kubelet(), log=AGENT / "logs/kubelet.log")
         self.until("kubelet", lambda: get("http://127.0.0.1:10248/healthz") is not None)
