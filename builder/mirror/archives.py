@@ -3,7 +3,8 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from builder.assemble import ArchivePlan
@@ -70,27 +71,40 @@ class TakenArchives:
             parts={layer.digest: layer.parts for image in plan.images for layer in image.layers if layer.parts},
             places=self._kept.places(),
             remote=repositories(self._bringer.images),
-            registry=None,
+            ask=None,
         )
         missing = [piece.digest for piece in made.pieces if not sources.local(piece.digest, piece.size)]
+        self._refuse(missing, sources)
         _check_room(made.target.parent, missing_bytes(made))
-        with self._registry(missing, sources) as registry:
+        with self._asking() as ask:
             bringer = self._bringer
-            sha256 = fill(made, sources.asking(registry), bringer.progress, bringer.cancel.check)
+            sha256 = fill(made, sources.asking(ask), bringer.progress, bringer.cancel.check)
         return self._kept.add(identity, plan.layout, sha256)
 
-    @contextlib.contextmanager
-    def _registry(self, missing: list[Digest], sources: Sources) -> Iterator[Registry | None]:
-        """The client, opened when something has to be fetched."""
-        if not missing:
-            yield None
-            return
-        self._bringer.refuse_offline([str(digest) for digest in missing])
+    def _refuse(self, missing: list[Digest], sources: Sources) -> None:
+        """Nothing is begun that cannot be ended."""
+        if missing:
+            self._bringer.refuse_offline([str(digest) for digest in missing])
         for digest in missing:
             if digest not in sources.remote:
                 raise MissingError("not in the store, and no registry has it", where=digest)
-        with self._bringer.reach.opened(self._bringer.env) as registry:
-            yield registry
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[Callable[[], Registry] | None]:
+        """Gives the client, opened when somebody asks: for what is missing, or turns out to be damaged."""
+        if self._bringer.offline:
+            yield None
+            return
+        with contextlib.ExitStack() as stack:
+            lock, opened = threading.Lock(), list[Registry]()
+
+            def ask() -> Registry:
+                with lock:
+                    if not opened:
+                        opened.append(stack.enter_context(self._bringer.reach.opened(self._bringer.env)))
+                    return opened[0]
+
+            yield ask
 
 
 def stored_layers(plan: ArchivePlan) -> list[StoredLayer]:

@@ -31,13 +31,15 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
-    """Where layers are: `parts` of those that were made here, `places` in files, `registry` for those of `remote`."""
+    """Where layers are: `parts` of those that were made here, `places` in files; `ask` gives the registry for those
+    of `remote`, None when nobody may be asked.
+    """
 
     store: Store
     parts: Mapping[Digest, Sequence[Part]]
     places: Mapping[Digest, Place]
     remote: Mapping[Digest, Repository]
-    registry: Registry | None
+    ask: Callable[[], Registry] | None
 
     def local(self, digest: Digest, size: int) -> list[Place]:
         """The pieces of a layer in files of this machine; none when it has to be fetched."""
@@ -48,9 +50,9 @@ class Sources:
         place = self.places.get(digest)
         return [place] if place is not None and place.size == size else []
 
-    def asking(self, registry: Registry | None) -> "Sources":
+    def asking(self, ask: Callable[[], Registry] | None) -> "Sources":
         """The same, with a registry to ask."""
-        return replace(self, registry=registry)
+        return replace(self, ask=ask)
 
 
 def archive_plan(layout: SealedLayout, target: Path) -> Plan:
@@ -104,10 +106,10 @@ def _fill_one(part: PartFile, piece: Piece, sources: Sources, progress: Progress
             _copy(local, piece, write, check)
             return
         except (FormatError, MissingError):
-            if remote is None or sources.registry is None:
+            if remote is None or sources.ask is None:
                 raise
-    assert remote is not None and sources.registry is not None  # the caller looked
-    sources.registry.fetch(remote, piece.digest, piece.size, write, check, part.present(piece))
+    assert remote is not None and sources.ask is not None  # the caller looked
+    sources.ask().fetch(remote, piece.digest, piece.size, write, check, part.present(piece))
 
 
 def _copy(places: Sequence[Place], piece: Piece, write: Callable[[bytes, int], None], check: Check) -> None:

@@ -1,0 +1,3 @@
+module sealift.build/slowline
+
+go 1.24.0
