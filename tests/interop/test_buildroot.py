@@ -18,8 +18,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from builder.buildroot import enter
+from builder.buildroot.model import package_of
 from builder.buildroot.room import WORK, Bound, Room, environment
 from builder.lock.model import LockedInput, LockedTool
+from builder.lock.text import read_lock
 from builder.plan.model import Receipt
 from builder.process import Completed, run
 from builder.recipe.model import CompileComponent, Fips, GoComponent
@@ -28,6 +30,8 @@ from builder.store import Store
 from builder.tree import folder_digest
 from tests.support import roots
 from tests.support.gotools import store_root
+from tests.support.node import sealift
+from tests.support.recipes import tiny_recipe
 from tests.support.stepping import AMD64, EPOCH, a_lock, a_recipe, go_version, run_job, store_with_go, write_tree
 
 pytestmark = pytest.mark.real
@@ -301,3 +305,26 @@ def test_the_program_that_enters_needs_nothing_but_python_itself(tmp_path: Path)
     command = [sys.executable, "-I", "-S", enter.__file__, spec, "--", "true"]
     done = subprocess.run(command, env={}, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == enter.CANNOT_ENTER and "/nonexistent" in done.stderr
+
+
+def test_a_recipe_with_a_build_root_is_locked_built_checked_and_told(tmp_path: Path) -> None:
+    """All commands, on a recipe that only adds the key; the check unpacks a root of its own."""
+    recipe = tiny_recipe(tmp_path / "recipe", lock=False)
+    text = (recipe / "bundle.yaml").read_text()
+    (recipe / "bundle.yaml").write_text(f"{text}buildroot: {roots.suite()}\n")
+    sealift("lock", recipe)
+    locked = read_lock(recipe)
+    assert {"gcc", "libc6-dev", "make"} <= {package_of(each)[0] for each in locked.buildroot}
+    assert all(file.size and file.digest for each in locked.buildroot for file in each.files)
+    again = sealift("lock", recipe, "--check")
+    assert "build root" not in again.stdout
+    built = sealift("build", recipe, "--output", tmp_path / "out", "--check", "--require-sandbox")
+    bundle = Path(built.stdout.strip().splitlines()[-1])
+    said = json.loads((bundle / "provenance.json").read_bytes())["predicate"]["buildDefinition"]
+    assert said["internalParameters"]["sandbox"] == f"build root {roots.suite()}"
+    assert said["internalParameters"]["tools"]["gcc"] == dict(map(package_of, locked.buildroot))["gcc"]
+    named = {each["name"] for each in said["resolvedDependencies"]}
+    assert {file.name for each in locked.buildroot for file in each.files} <= named
+    (recipe / "bundle.yaml").write_text(text)
+    refused = sealift("build", recipe, "--output", tmp_path / "out", check=False)
+    assert refused.returncode == 2 and "it pins a build root, the recipe has none" in refused.stderr
