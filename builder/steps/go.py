@@ -19,11 +19,10 @@ from builder.recipe.crypto import fips_of, uses_c
 from builder.recipe.model import Fips, GoComponent, Recipe
 from builder.recipe.places import beside
 from builder.sources.go import read_wrapper
-from builder.sources.goclient import go_program
 from builder.sources.gomod import files_digest, is_import_path
 from builder.steps.context import Job, StepContext, clean_environment
-from builder.steps.place import OnMachine, Place, place_for
 from builder.steps.folders import copy_locked
+from builder.steps.place import OnMachine, Place, place_for
 from builder.steps.programs import keep_programs
 from bundles.platform import Platform
 
@@ -76,9 +75,9 @@ def describe(
 
 
 def _run(component: GoComponent, locked: LockedInput, context: StepContext) -> Receipt:
+    module = _module_folder(component, locked, context)
     _unpack_native_module(component, context)
     place = place_for(context, needs_of(component), go=True, c=uses_c(component, context.recipe))
-    module = _module_folder(component, locked, context)
     out = context.folder / "out"
     out.mkdir()
     for names in _groups(component):
