@@ -132,8 +132,8 @@ BUNDLE_RECORD = Record(
         "buildroot": Field(
             kind=SUITE,
             doc="A Debian release: everything is compiled inside locked packages of it (compiler, C library, what "
-            "components need), entered without network and with nothing of the machine. Without it C is compiled by the "
-            "machine's own compiler, which then is part of what a step is.",
+            "components need), entered without network and with nothing of the machine. Without it C is compiled by "
+            "the machine's own compiler, which then is part of what a step is.",
         ),
         "runtime": Field(
             kind=NAME, default=DEFAULT_RUNTIME, doc="The image a node unpacks first; it is alone in its archive."

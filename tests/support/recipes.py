@@ -5,7 +5,7 @@ from pathlib import Path
 from builder.lock.model import Lock, LockedChart, LockedInput
 from builder.lock.text import format_lock
 from builder.recipe.digest import recipe_digest
-from builder.recipe.model import CompileComponent, FileComponent
+from builder.recipe.model import CompileComponent, FileComponent, FolderChart
 from builder.recipe.read import read_recipe
 from builder.tree import file_digest, folder_digest
 
@@ -84,6 +84,7 @@ def write_lock(folder: Path) -> Lock:
     charts = [
         LockedChart(name=name, version="0.1.0", digest=folder_digest(folder / chart.folder))
         for name, chart in recipe.charts.items()
+        if isinstance(chart, FolderChart)
     ]
     lock = Lock(
         recipe=recipe_digest(recipe),

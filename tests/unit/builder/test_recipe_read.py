@@ -11,7 +11,7 @@ import pytest
 from builder.errors import RecipeError
 from builder.recipe.chartfile import read_chart_file
 from builder.recipe.digest import recipe_digest
-from builder.recipe.model import GoComponent
+from builder.recipe.model import FolderChart, GoComponent
 from builder.recipe.read import read_recipe
 from bundles.datakey import data_key
 from bundles.errors import ProblemsError
@@ -67,6 +67,7 @@ def test_charts_of_the_recipes_we_ship_say_name_and_version(name: str) -> None:
     recipe = read_recipe(RECIPES / name)
     assert recipe.charts
     for chart in recipe.charts.values():
+        assert isinstance(chart, FolderChart)
         assert read_chart_file(recipe.folder / chart.folder).name == chart.name
 
 

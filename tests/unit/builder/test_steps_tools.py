@@ -5,8 +5,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from builder.buildroot.model import c_packages
 from builder.recipe.model import CompileComponent, FileComponent, Fips, GoComponent
-from builder.steps.tools import c_packages, host_tools
+from builder.steps.tools import host_tools
 from bundles.errors import MissingError
 from tests.support.stepping import a_recipe
 
