@@ -107,7 +107,8 @@ async def _lose_server(booting: Booting, findings: Findings, machines: Sequence[
     scene = _scene(replace(booting, machine=left[0].machine))
     findings.checks += await run_checks(scene, booting.clock, booting.say, loss.checks())
     findings.server_loss = loss.result()
-    findings.namespaces |= {name for server in servers for name in server.machine.namespaces.identities()}
+    for server in servers:  # the one that came back has new namespaces
+        findings.held.add(server.machine.first)
 
 
 async def _lose_agent(booting: Booting, findings: Findings, machines: Sequence[Plugged]) -> None:
@@ -169,8 +170,8 @@ async def _machines(
     switch = await start_switch(given.home / "switch.log", given.env, ipv6=ipv6)
     try:
         async with plugged_in(switch, given.places, given.env, ipv6=ipv6) as machines:
-            spaces = (plugged.machine.namespaces.identities() for plugged in machines)
-            findings.namespaces = switch.namespaces.identities().union(*spaces)
+            for plugged in machines:
+                findings.held.add(plugged.machine.first)
             yield switch, machines
     finally:
         await switch.child.stop(0.0)

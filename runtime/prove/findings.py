@@ -20,6 +20,7 @@ from runtime.prove.boot import Observed
 from runtime.prove.hands import PATHS
 from runtime.prove.images import Usage
 from runtime.prove.isolation import Outside
+from runtime.prove.namespaces import Held
 from runtime.prove.objects import Pod
 from runtime.prove.probe import NAMESPACE
 from runtime.prove.report import (
@@ -72,7 +73,7 @@ class Findings:
     checks: tuple[CheckResult, ...] = ()
     server_loss: ServerLoss | None = None
     chosen: Chosen = field(default_factory=Chosen)
-    namespaces: frozenset[str] = frozenset()
+    held: Held = field(default_factory=Held)
 
     def failed(self, phase: Phase, words: str) -> None:
         """Notes why the proof cannot go on; the first reason stays."""

@@ -50,7 +50,10 @@ def differences(before: Footprint, after: Footprint) -> tuple[str, ...]:
 
 
 def still_there(namespaces: frozenset[str], marks: tuple[str, ...]) -> tuple[str, ...]:
-    """Processes in one of `namespaces`, or in a control group with one of `marks`; mounts that name one of `marks`."""
+    """Processes in one of `namespaces` or a control group with one of `marks`; mounts that name one of `marks`.
+
+    The namespaces are held open: the kernel gives the number of one that is gone to the next.
+    """
     found = []
     for pid in _pids():
         with contextlib.suppress(OSError):

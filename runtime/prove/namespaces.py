@@ -26,6 +26,7 @@ from runtime.prove.network import Port
 
 _PATIENCE: Final = 30.0  # seconds for a machine to furnish itself
 _FLAGS: Final = {"mnt": "-m", "uts": "-u", "ipc": "-i", "net": "-n", "pid": "-p", "cgroup": "-C"}
+_HELD: Final = ("uts", "ipc", "pid", "cgroup")
 _TAIL: Final = 2000  # characters of a log in an error
 
 
@@ -40,9 +41,31 @@ class Namespaces:
         flags = [_FLAGS[kind] for kind in kinds]
         return ("nsenter", "-t", str(self.pid), *flags, "--", *(os.fspath(word) for word in argv))
 
-    def identities(self) -> frozenset[str]:
-        """`net:[4026532201]` and so on, without those of this very process."""
-        return namespaces_of(self.pid) - namespaces_of(os.getpid())
+
+@dataclass(kw_only=True, slots=True)
+class Held:
+    """Namespaces held open, so that the kernel gives their numbers to no others while somebody compares them.
+
+    Those of mounts and networks are not: held open they would keep what is to be taken down. Whoever stays in one of
+    them stays in one of these, too, or in the machine's control group.
+    """
+
+    names: frozenset[str] = frozenset()
+    _files: list[int] = field(default_factory=list)
+
+    def add(self, pid: int) -> None:
+        """Holds the namespaces of a process, but those that are also this very process'; none of one that has ended."""
+        own = namespaces_of(os.getpid())
+        for kind in _HELD:
+            with contextlib.suppress(OSError):
+                self._files.append(file := os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+                self.names |= {f"{kind}:[{os.fstat(file).st_ino}]"} - own
+
+    def close(self) -> None:
+        """Lets go of them."""
+        while self._files:
+            os.close(self._files.pop())
+        self.names = frozenset()
 
 
 def namespaces_of(pid: int) -> frozenset[str]:

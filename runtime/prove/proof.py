@@ -98,6 +98,7 @@ def prove(given: Proving) -> Proved:
         offer = read_offer(given.bundle, given.trust)
         left = ("how it was left is not known",)  # until somebody has looked
         left = _boot_and_leave(given, offer, env, findings)
+    findings.held.close()
     for line in left:
         given.say(f"LEFT: {line}")
     return Proved(report=make_report(given.bundle, offer, findings, left), error=findings.error)
@@ -126,7 +127,7 @@ def _boot_and_leave(given: Proving, offer: Offer, env: Mapping[str, str], findin
         after = asyncio.run(_footprint(env))
         return (
             *ledger.left(found),
-            *still_there(findings.namespaces, tuple(place.group.name for place in places)),
+            *still_there(findings.held.names, tuple(place.group.name for place in places)),
             *differences(before, after),
         )
 

@@ -18,7 +18,7 @@ from runtime.prove.footprint import differences, look, still_there
 from runtime.prove.isolation import Watch, control
 from runtime.prove.ledger import Ledger, open_ledger
 from runtime.prove.mounts import PRIVATE, SYSCTLS
-from runtime.prove.namespaces import Machine, Switch, start_machine, start_switch
+from runtime.prove.namespaces import Held, Machine, Switch, start_machine, start_switch
 from runtime.prove.network import GATEWAY, Port
 from tests.support.programs import SYSTEM_PATH
 
@@ -113,8 +113,11 @@ def test_what_wants_out_is_counted_and_goes_nowhere(ledger: Ledger, tmp_path: Pa
 
 
 def test_containerd_runs_in_it_and_is_gone_with_it(ledger: Ledger, tmp_path: Path) -> None:
-    async def inside() -> frozenset[str]:
+    held = Held()
+
+    async def inside() -> None:
         async with running(ledger, tmp_path) as (_, machine):
+            held.add(machine.first)
             config = machine.home / "etc-rancher" / "containerd.toml"
             config.write_text('version = 2\nroot = "/var/lib/rancher/c"\nstate = "/run/c"\n')
             log = tmp_path / "containerd.log"
@@ -126,10 +129,11 @@ def test_containerd_runs_in_it_and_is_gone_with_it(ledger: Ledger, tmp_path: Pat
                 await asyncio.sleep(0.1)
             assert b"Server:" in answer.stdout, log.read_text()[-2000:]
             assert len(machine.group.processes()) >= 2
-            return machine.namespaces.identities()
+            assert len(still_there(held.names, ())) >= 2
 
-    namespaces = asyncio.run(inside())
-    assert still_there(namespaces, ("sealift-test-", str(tmp_path))) == ()
+    asyncio.run(inside())
+    assert still_there(held.names, ("sealift-test-", str(tmp_path))) == ()
+    held.close()
 
 
 def test_orphans_are_buried(ledger: Ledger, tmp_path: Path) -> None:

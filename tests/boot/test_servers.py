@@ -278,6 +278,7 @@ async def restores_elsewhere(first: Joined, fresh: Joined, snapshot: Path) -> No
     place = host_layout(fresh.machine.home).data / snapshot.name
     shutil.copyfile(snapshot, place)
     fresh.config = {"token": token}
+    fresh.configure()
     path = f"--cluster-reset-restore-path={DEFAULT_DATA_DIR / place.name}"
     await fresh.node_command("server", "--cluster-reset", path, "--token", token)
     await fresh.start()

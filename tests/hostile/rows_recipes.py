@@ -133,7 +133,7 @@ PATHS = table(
             recipe("images.yaml", lambda text: text.replace("/bin", "/bin/../../x")),
             "absolute path in the image",
         ),
-        "URL as a source": (component("  url: https://user:secret@example.invalid/x\n"), "does not know"),
+        "URL as a source": (component("  url: https://user:secret@example.invalid/x\n"), "want an https:// URL"),
         "image by a digest": (
             recipe("images.yaml", lambda text: text.replace("rancher/rke2-runtime", "a/b@sha256:" + "0" * 64)),
             ".",

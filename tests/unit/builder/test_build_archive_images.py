@@ -10,6 +10,7 @@ import pytest
 from backports import zstd
 
 from builder.recipe.read import read_recipe
+from builder.why import reasons
 from bundles import jsontext, oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError
@@ -103,6 +104,11 @@ def test_the_archive_may_come_from_a_url(tmp_path: Path) -> None:
         assert not lock.image_sources and [each.component for each in lock.inputs] == ["saved", "tool"]
         bundle = build_recipe(recipe, tmp_path / "out", tmp_path / "store").folder
         assert digest_in(bundle) == Digest.of(APP.manifest_bytes)
+        spdx = json.loads((bundle / "sbom.spdx.json").read_bytes())
+        ids = {each["SPDXID"]: each["name"] for each in spdx["packages"]}
+        made = {ids.get(each["relatedSpdxElement"]): ids.get(each["spdxElementId"]) for each in spdx["relationships"]}
+        assert made["app.tar.zst"] == "docker.io/some/app"
+        assert reasons(read_recipe(recipe), "saved")[0] == "saved <- the archive of image app"
 
 
 def test_a_changed_archive_needs_a_new_lock(tmp_path: Path) -> None:

@@ -134,7 +134,9 @@ asyncio.run(main())
         daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
         assert daemon.stdout is not None
         pid = int(await daemon.stdout.readline())
-        assert alive(pid)
+        async with asyncio.timeout(10):  # setpriv becomes it once it has asked to end with its parent
+            while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+                await asyncio.sleep(0.01)
         daemon.kill()
         await daemon.wait()
         await gone(pid)
