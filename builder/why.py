@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from builder.recipe.elsewhere import ArchiveImage
 from builder.recipe.model import CHARTS, CompileComponent, FolderChart, GoComponent, Recipe, UserlandComponent
 
 
@@ -29,6 +30,9 @@ def _package_names(component: UserlandComponent) -> set[str]:
 
 def _placements(recipe: Recipe, component: str, output: str | None) -> Iterator[str]:
     for key, image in recipe.images.items():
+        if isinstance(image, ArchiveImage) and image.component == component:
+            yield f"{component} <- the archive of image {key}"
+            yield from _archives(recipe, key)
         for number, placements in enumerate(image.layers, 1):
             for placement in placements:
                 if placement.component == component and (placement.output in (None, output) or output is None):

@@ -14,6 +14,7 @@ from builder.describe.model import Bill, Edge, Kind, Part, Relation
 from builder.describe.receipts import MODULES, PACKAGES, SOURCE, TEXTS, BuildFacts
 from builder.lock.model import LockedInput
 from builder.plan.model import Output
+from builder.recipe.elsewhere import ArchiveImage
 from builder.recipe.fetched import ImageFilesComponent, UrlComponent
 from builder.recipe.model import (
     CHARTS,
@@ -84,6 +85,12 @@ class _Maker:
         for placement in (each for layer in image.layers for each in layer):
             for part in self._placement(placement):
                 self._link(key, Relation.CONTAINS, part)
+        if (locked := self._facts.lock.image_source(image.name)) is not None:
+            for origin in published.image_parts(locked):
+                self._link(key, Relation.GENERATED_FROM, self.add(origin))
+        elif isinstance(image, ArchiveImage):
+            (found,) = self._facts.lock.of(image.component)
+            self._link(key, Relation.GENERATED_FROM, self.add(self._source(found, "", "")))
 
     def _placement(self, placement: Placement) -> list[str]:
         if placement.component == CHARTS:

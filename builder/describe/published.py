@@ -48,6 +48,27 @@ def carried(program: Mapping[str, Any]) -> Iterator[Part]:
         )
 
 
+def image_parts(locked: LockedImageSource) -> Iterator[Part]:
+    """The archive or the Containerfile's folder that an image is made of, and the images that this is built on."""
+    yield Part(
+        key=f"source:{locked.source}",
+        kind=Kind.SOURCE,
+        name=locked.source.partition(":")[2],
+        sha256=locked.digest if locked.source.startswith("archive:") else None,
+    )
+    for base in locked.bases:
+        reference = Reference.parse(base.reference)
+        name = f"{reference.domain}/{reference.repository}"
+        yield Part(
+            key=f"source:image:{base.reference}@{base.digest}",
+            kind=Kind.SOURCE,
+            name=name,
+            version=reference.tag or "",
+            purl=purl.image(reference, base.digest, ""),
+            sha256=base.digest,
+        )
+
+
 def image_source(locked: LockedImageSource) -> Iterator[dict[str, Any]]:
     """An archive or a Containerfile's folder, and what that is built on."""
     kind = "sealiftTree" if locked.source.startswith("engine:") else "sha256"
