@@ -4,6 +4,7 @@ Each image has a layer of its own (10 MB, half of it programs of this machine, h
 share; one in ten is an index of two platforms. About 1450 MB in 660 blobs, all from one seed.
 """
 
+import argparse
 import contextlib
 import gzip
 import json
@@ -130,3 +131,20 @@ def _programs() -> bytes:
         if path.is_file() and path.stat().st_size > 500_000 and len(data) < 48 << 20:
             data += path.read_bytes()
     return bytes(data)
+
+
+def main() -> None:
+    """`python -m bench.mirrorjob HOST [--change N]`: puts the job there, or changes an image of it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("host")
+    parser.add_argument("--change", type=int)
+    options = parser.parse_args()
+    registry = Registry(options.host)
+    if options.change is None:
+        publish(registry)
+    else:
+        change(registry, options.change)
+
+
+if __name__ == "__main__":
+    main()

@@ -30,10 +30,9 @@ def main(arguments: Sequence[str]) -> int:
                 scratch=Path(scratch),
                 runs=options.runs,
             )
-            found = list(MEASURES[name](bench))
-        figures += found
-        for figure in found:
-            print(line(figure), flush=True)
+            for figure in MEASURES[name](bench):
+                figures.append(figure)
+                print(line(figure), flush=True)
     print("\n" + "\n".join(table(figures)))
     write(figures, options.report)
     return 1 if options.strict and not all(figure.met for figure in figures) else 0

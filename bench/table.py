@@ -2,7 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.figures import boot, build, build_memory, import_, join, memory, readers, registry, signing, size, startup
+from bench.figures import (
+    boot,
+    build,
+    build_memory,
+    import_,
+    join,
+    memory,
+    mirror,
+    push_images,
+    readers,
+    registry,
+    signing,
+    size,
+    startup,
+)
 from bench.model import Figure
 from bench.timing import Bench
 
@@ -16,6 +30,8 @@ MEASURES: Mapping[str, Measure] = {
     "join": join.measure,
     "size": size.measure,
     "memory": memory.measure,
+    "mirror": mirror.measure,
+    "push_images": push_images.measure,
     "readers": readers.measure,
     "registry": registry.measure,
     "signing": signing.measure,

@@ -1,0 +1,159 @@
+"""200 published images into one archive, by us and by crane, over a line on which each request takes 10 ms.
+
+Ours is `lock` and `build`, each a process of its own: tags are asked for anew, as crane asks for them. Ours flushes the
+archive to the disk and reads it back, crane does neither; no second is taken off for that.
+"""
+
+import filecmp
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import mirrorjob
+from bench.model import Figure, Sample, fastest
+from bench.timing import Bench
+from tests.support.gotools import go_tool
+from tests.support.registry import Registry, running_registry
+
+_EPOCH = re.compile(r"epoch: \d+")
+_CUT = 20  # every so manieth body ends in its middle
+_HOST = "registry.bench"  # what the recipe says; the line is its mirror
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of ours: what both commands cost together, what the line counted, and the archive."""
+
+    cost: Sample
+    passed: dict[str, int]
+    archive: Path
+
+
+def measure(bench: Bench) -> Iterable[Figure]:
+    """Cold, nothing changed, one image changed, and with every 20th body cut."""
+    folder = bench.scratch / "registry"
+    folder.mkdir()
+    with running_registry(folder) as registry:
+        publish = (sys.executable, "-m", "bench.mirrorjob", registry.host)
+        bench.run(publish, cwd=bench.root)  # in a process of its own: its memory would count for ours
+        ours, theirs = [], []
+        for number in range(bench.runs):  # by turns
+            ours.append(_ours(bench, registry, key := f"cold{number}"))
+            theirs.append(_crane(bench, registry))
+            if number:
+                _forget(bench, key)
+        yield from _of_cold(ours, theirs)
+        yield from _of_cuts(bench, registry, ours)
+        yield from _of_changes(bench, registry)
+
+
+def _of_cold(ours: Sequence[Run], theirs: list[Sample]) -> Iterable[Figure]:
+    best, crane = fastest([one.cost for one in ours]), fastest(theirs)
+    passed, size = ours[-1].passed, ours[-1].archive.stat().st_size
+    yield Figure(
+        what=f"{mirrorjob.IMAGES} images mirrored cold into one archive against crane, wall",
+        value=best.seconds / crane.seconds, unit="x", reach="<=", bound=0.25,
+        ours=f"{best.seconds:.2f} s", theirs=f"{crane.seconds:.2f} s",
+        note="lock and build, flushed and read back; 10 ms a request",
+    )  # fmt: skip
+    yield Figure(
+        what="the same, CPU", value=best.cpu_seconds / crane.cpu_seconds, unit="x", reach="<=", bound=0.5,
+        ours=f"{best.cpu_seconds:.2f} s", theirs=f"{crane.cpu_seconds:.2f} s",
+    )  # fmt: skip
+    yield Figure(
+        what="the same, bytes written per byte of the archive", value=best.written_bytes / size, unit="x",
+        reach="<=", bound=1.05, ours=f"{best.written_bytes / 1e6:.0f} MB", theirs=f"{crane.written_bytes / 1e6:.0f} MB",
+    )  # fmt: skip
+    yield Figure(
+        what="the same, requests", value=passed["requests"] / 681, unit="x", reach="<=", bound=1.0,
+        ours=str(passed["requests"]), theirs="681 (regctl)", note=f"{passed['twice']} blobs asked for twice",
+    )  # fmt: skip
+    peak = max(one.cost.peak_bytes for one in ours) / 1e6
+    yield Figure(
+        what="the same, memory", value=peak, unit="MB", reach="<=", bound=64, ours=f"{peak:.0f} MB",
+        theirs=f"{crane.peak_bytes / 1e6:.0f} MB",
+    )  # fmt: skip
+
+
+def _of_cuts(bench: Bench, registry: Registry, clean: Sequence[Run]) -> Iterable[Figure]:
+    cut, base = _ours(bench, registry, "cut", cut=_CUT), fastest([one.cost for one in clean])
+    assert filecmp.cmp(clean[0].archive, cut.archive, shallow=False), "other bytes after cuts"
+    _forget(bench, "cut")
+    yield Figure(
+        what=f"every {_CUT}th body cut, wall", value=cut.cost.seconds / base.seconds, unit="x", reach="<=", bound=1.5,
+        ours=f"{cut.cost.seconds:.2f} s", theirs=f"{base.seconds:.2f} s without cuts",
+        note=f"{cut.passed['cuts']} cuts, {cut.passed['ranges']} times a blob was gone on with; the same bytes",
+    )  # fmt: skip
+    sent, needed = cut.passed["bytes"], clean[0].passed["bytes"]
+    yield Figure(
+        what="the same, bytes fetched", value=sent / needed, unit="x", reach="<=", bound=1.01,
+        ours=f"{sent / 1e6:.1f} MB", theirs=f"{needed / 1e6:.1f} MB without cuts",
+    )  # fmt: skip
+
+
+def _of_changes(bench: Bench, registry: Registry) -> Iterable[Figure]:
+    """On what the first cold run left."""
+    again = [_ours(bench, registry, "cold0") for _ in range(bench.runs)]
+    best = fastest([one.cost for one in again])
+    yield Figure(
+        what="mirrored again, nothing changed", value=best.seconds, unit="s", reach="<=", bound=0.75,
+        ours=f"{best.seconds:.2f} s",
+        note=f"every tag asked for: {again[-1].passed['requests']} requests; "
+        f"{best.written_bytes / 1e6:.1f} MB written",
+    )  # fmt: skip
+    _crane(bench, registry, "crane-cache")
+    bench.run((sys.executable, "-m", "bench.mirrorjob", registry.host, "--change", "7"), cwd=bench.root)
+    one, crane = _ours(bench, registry, "cold0"), _crane(bench, registry, "crane-cache")
+    yield Figure(
+        what="one of them changed, against crane with its cache", value=one.cost.seconds / crane.seconds, unit="x",
+        reach="<=", bound=0.2, ours=f"{one.cost.seconds:.2f} s", theirs=f"{crane.seconds:.2f} s",
+        note=f"{one.passed['bytes'] / 1e6:.0f} MB fetched, in {one.passed['requests']} requests",
+    )  # fmt: skip
+
+
+def _ours(bench: Bench, registry: Registry, key: str, *, cut: int = 0) -> Run:
+    """With a recipe, store and output of its own, or those that are there already."""
+    folder = bench.scratch / key
+    recipe, store = folder / "recipe", {"SEALIFT_STORE": str(folder / "store")}
+    if not folder.is_dir():
+        folder.mkdir()
+        mirrorjob.recipe(recipe, _HOST)
+    with mirrorjob.line(registry, cut=cut) as way:
+        mirror = ("--mirror", f"{_HOST}={way.host}")
+        sealift = bench.program("sealift")
+        lock = bench.run((sealift, "lock", recipe, *mirror), env=store)
+        lock_file = recipe / "lock.yaml"
+        lock_file.write_text(_EPOCH.sub("epoch: 1795000000", lock_file.read_text()))  # the same bytes at any time
+        build = bench.run(
+            (sealift, "build", recipe, "--quick", *mirror, "--output", folder / "out", "--replace"), env=store
+        )
+        (archive,) = (folder / "out").glob("*/images/images.*.tar")
+        return Run(cost=_both(lock, build), passed=way.told(), archive=archive)
+
+
+def _crane(bench: Bench, registry: Registry, cache: str = "") -> Sample:
+    """One process for all of them; with `cache`, a folder where it keeps layers."""
+    archive = bench.scratch / "crane.tar"
+    with mirrorjob.line(registry) as way:
+        names = [f"{way.host}/{mirrorjob.name(number)}:v1" for number in range(mirrorjob.IMAGES)]
+        kept = ("-c", bench.scratch / cache) if cache else ()
+        crane = go_tool("crane", "github.com/google/go-containerregistry/cmd/crane")
+        sample = bench.run((crane, "pull", "--insecure", "--platform", "linux/amd64", *kept, *names, archive))
+    archive.unlink()
+    return sample
+
+
+def _both(one: Sample, two: Sample) -> Sample:
+    return Sample(
+        seconds=one.seconds + two.seconds,
+        cpu_seconds=one.cpu_seconds + two.cpu_seconds,
+        peak_bytes=max(one.peak_bytes, two.peak_bytes),
+        written_bytes=one.written_bytes + two.written_bytes,
+    )
+
+
+def _forget(bench: Bench, key: str) -> None:
+    shutil.rmtree(bench.scratch / key)
