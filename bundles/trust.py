@@ -15,7 +15,7 @@ from bundles.files import os_errors
 from bundles.index import BundleIndex, folder_name
 from bundles.policy.judge import NOTHING_AGAINST, Claims, Refusal, Verdict, admits_signers, expired, judge
 from bundles.signing.pem import MAX_PEM
-from bundles.signing.signed import Signature, holding
+from bundles.signing.signed import Signature, claimants, holding
 
 if TYPE_CHECKING:
     from bundles.policy.model import Policy
@@ -74,7 +74,8 @@ class Trust:
         found = holding(index_bytes, signatures, self.keys, where=where)
         if self.policy is not None:
             decision = Decision(index=decision.index, signatures=found)
-            if (refusal := admits_signers(self.policy, decision.signers)) is not None:
+            said = claimants(signatures, where=where)
+            if (refusal := admits_signers(self.policy, decision.signers, said)) is not None:
                 raise refused([refusal], where=where)
             return decision
         if not found:

@@ -61,13 +61,19 @@ def valid_signers(policy: "Policy", signed: Iterable[Digest]) -> frozenset[Diges
     return frozenset(signed) & policy.keys.keys() - policy.revoked
 
 
-def admits_signers(policy: "Policy", signed: frozenset[Digest]) -> Refusal | None:
-    """None when some rule could be met by these keys; else why nothing behind the signature is looked at."""
+def admits_signers(
+    policy: "Policy", signed: frozenset[Digest], said: frozenset[Digest] = frozenset()
+) -> Refusal | None:
+    """None when some rule could be met by these keys; else why nothing behind the signature is looked at.
+
+    `said`: keys that signatures say they are of, whether or not they hold; a revoked one among them is told.
+    """
     if any(rule.quorum.met(signed) for rule in policy.bundles):
         return None
     fewest = min((rule.quorum.threshold for rule in policy.bundles), default=1)
-    if revoked := policy.revoked & signed:
-        return Refusal(message="signed with a revoked key", got=", ".join(map(str, sorted(revoked, key=str))))
+    if revoked := policy.revoked & said:
+        got = ", ".join(map(str, sorted(revoked, key=str)))
+        return Refusal(message="signed with a revoked key", got=got, hint="get it signed anew by its publisher")
     return Refusal(
         message="not signed as the policy asks",
         got=policy.told(valid_signers(policy, signed)),

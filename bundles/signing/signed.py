@@ -5,6 +5,7 @@ know. But a file that says it is of a known key must hold, in all its fields, or
 one signature of two is not let through on the other.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,6 +58,16 @@ def holding(
     except (FormatError, LimitError) as exc:
         raise TrustError(exc.message, where=exc.where, got=exc.got, want=exc.want, hint=exc.hint) from exc
     return tuple(one for one in found if one is not None)
+
+
+def claimants(files: Mapping[str, bytes], *, where: object) -> frozenset[Digest]:
+    """The ids of the keys that signature files say they are of: nothing is proved by it, but it tells why."""
+    found = set()
+    for name, data in files.items():
+        if names.is_envelope(name):
+            with contextlib.suppress(FormatError, LimitError, TrustError):
+                found.add(Digest(decode_base64(envelope.read_message(data, where=where).hint, where=where).hex()))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def test_a_key_that_the_policy_revoked_does_not_count(tmp_path: Path) -> None:
         revoked=[str(policies.key("release").public.id)],
         bundles=[{"names": ["*"], "signers": ["builder", "third"], "threshold": 2}],
     )
-    with pytest.raises(TrustError, match="not signed as the policy asks"):
+    with pytest.raises(TrustError, match="signed with a revoked key"):
         verify_bundle(bundle, by_policy(policy, Path("policy.json")), now=NOW)
 
 

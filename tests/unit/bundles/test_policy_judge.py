@@ -57,7 +57,7 @@ def test_a_revoked_key_does_not_count() -> None:
     revoked = policies.policy(keys=policies.pems("builder", "root"), bundles=[rule(signers=["builder"])],
                               revoked=[str(policies.key("release").public.id)])  # fmt: skip
     assert judge.valid_signers(revoked, ids("release")) == frozenset()
-    refusal = judge.admits_signers(revoked, ids("release"))
+    refusal = judge.admits_signers(revoked, frozenset(), ids("release"))
     assert refusal is not None and refusal.message == "signed with a revoked key"
 
 

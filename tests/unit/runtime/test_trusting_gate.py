@@ -193,7 +193,7 @@ def test_a_bundle_whose_key_was_revoked_does_not_start_again(tmp_path: Path, dat
         "revoked": [str(policies.key("release").public.id)],
     }
     assert run("policy", "update", write_policy(tmp_path / "2", **after))[0] == 0
-    with pytest.raises(TrustError, match="not signed as the policy asks"):
+    with pytest.raises(TrustError, match="signed with a revoked key"):
         check_standing(NodeLayout.at(data), now=NOW, say=print)
 
 
