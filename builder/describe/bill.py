@@ -145,7 +145,7 @@ class _Maker:
     def _go_program(self, component: GoComponent, name: str, output: Output) -> str:
         go: Mapping[str, Any] = self._facts.receipts[f"component {component.name}"].facts["programs"][name]["go"]
         licences: Mapping[str, str] = self._facts.licences(component.name).get(MODULES, {})
-        main = self._main_module(component, go["main"], licences)
+        main = self._main_module(component, go, licences)
         crypto = parts.crypto_notes(component, self._facts.recipe, go.get("crypto", ""))
         key = self._placed(Kind.PROGRAM, component.name, name, output, component.version, main.licence, crypto)
         self._link(key, Relation.GENERATED_FROM, self.add(main))
@@ -155,11 +155,12 @@ class _Maker:
         self._host_tools(component.name, key, static=component.static)
         return key
 
-    def _main_module(self, component: GoComponent, main: str, licences: Mapping[str, str]) -> Part:
-        """The module that holds the programs; its hash is the lock's, because the program does not name it."""
+    def _main_module(self, component: GoComponent, go: Mapping[str, Any], licences: Mapping[str, str]) -> Part:
+        """The module that holds the programs; its hash is the lock's, else what the program says (steps.go)."""
+        main: str = go["main"]
         path, _, version = main.partition("@")
         (locked,) = self._facts.lock.of(component.name)
-        h1 = locked.h1 if locked.h1 and locked.source == f"go:{main}" else ""
+        h1 = locked.h1 if locked.h1 and locked.source == f"go:{main}" else go.get("main_h1", "")
         part = parts.module(path, version, h1=h1, licence=licences.get(main, ""))
         return part if part.version else replace(part, version=component.version, purl=purl.golang(path))
 

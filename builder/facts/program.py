@@ -10,13 +10,16 @@ from bundles.platform import Platform
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expectation:
-    """What a program must be: `version` is a text its bytes must hold (empty: none); `go` and `crypto` for Go only."""
+    """What a program must be: `version` is a text its bytes must hold (empty: none); `go`, `crypto` and
+    `main_h1` (keep the hash of the main module, which no lock has) for Go only.
+    """
 
     platform: Platform
     static: bool = True
     version: str = ""
     go: str = ""
     crypto: str = "off"
+    main_h1: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +57,8 @@ def check_program(content: bytes, want: Expectation) -> Checked:
         wrong += [] if elf.stripped else ["it is not stripped"]
     if go is not None:
         facts["go"] = _go_document(go)
+        if want.main_h1 and go.main is not None and go.main.h1:
+            facts["go"]["main_h1"] = go.main.h1
     return Checked(facts=facts, wrong=tuple(wrong))
 
 

@@ -61,6 +61,8 @@ def describe(
         "fips": str(fips_of(component, recipe)),
         "tools": dict(tools) if needs_c else {},
     }
+    if _names_its_module(component):  # only there: other content ids, and what is built under them, stay
+        description["main_h1"] = True
     modules = locked.sum.modules if locked.sum else 0
     step = Step(
         name=f"component {component.name}",
@@ -90,8 +92,14 @@ def _run(component: GoComponent, locked: LockedInput, context: StepContext) -> R
         version=stamped_version(component),
         go=str(context.recipe.go),
         crypto=str(fips_of(component, context.recipe)),
+        main_h1=_names_its_module(component),
     )
     return keep_programs(context, {name: out / name for name in component.packages}, want, component.name)
+
+
+def _names_its_module(component: GoComponent) -> bool:
+    """Whether programs come out of a module that the folder beside the recipe asks for: only they know its hash."""
+    return component.module is None and any(is_import_path(path) for path in component.packages.values())
 
 
 def stamped_version(component: GoComponent) -> str:

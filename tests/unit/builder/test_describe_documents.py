@@ -128,6 +128,21 @@ def test_a_program_needs_its_modules_and_go_itself_and_comes_from_its_own_module
     assert part(bill, program).notes == (("component", "tool"), ("path", "/again/tool"), ("path", "/bin/tool"))
 
 
+def test_a_module_that_only_the_program_names_has_the_hash_that_it_says() -> None:
+    beside = replace(TOOL, module=None, folder=PurePosixPath("src/tool"), packages={"tool": "Example.test/Tool/cmd"})
+    known = facts()
+    program = Receipt(
+        outputs={"tool": Output(digest=PROGRAM, size=7)}, facts={"programs": {"tool": {"go": {**GO, "main_h1": H1}}}}
+    )
+    rest = [each for each in known.lock.inputs if each.component != "tool"]
+    built = facts(
+        recipe=replace(known.recipe, components={**known.recipe.components, "tool": beside}),
+        lock=replace(known.lock, inputs=(*rest, LockedInput(component="tool", source="folder:src/tool"))),
+        receipts={**known.receipts, "component tool": program},
+    )
+    assert part(make_bill(built, "tiny", IMAGES), "go:Example.test/Tool@v1.2.3").notes == (("go:h1", H1),)
+
+
 def test_libraries_of_the_machine_are_linked_into_c_and_its_compilers_only_worked_on_it(bill: Bill) -> None:
     for program in ("program:c/c", "program:tool/tool"):
         assert Edge(subject=program, relation=Relation.STATIC_LINK, target="deb:libx-dev=1.0-1") in bill.edges

@@ -158,6 +158,7 @@ def test_the_content_id_knows_what_decides_bytes_and_nothing_else() -> None:
         described(replace(APP, tags=("extra",))),
         described(replace(APP, packages={"one": "cmd/one"})),
         described(fips=Fips.GO_NATIVE),
+        described(replace(APP, packages={"one": "example.test/other/cmd"})),  # its module's hash is kept
         described(replace(APP, cgo=True)),
         described(replace(APP, cgo=True), gcc="13"),
     ]
