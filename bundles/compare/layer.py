@@ -75,7 +75,7 @@ def _how(name: str, one: _Seen | None, two: _Seen | None, ours: StoredLayer, the
 def _members(stored: StoredLayer) -> dict[str, _Seen]:
     """Name -> the member, and the digest of its body."""
     found = {}
-    with _tar(stored) as reader:
+    with opened_tar(stored) as reader:
         for member in reader:
             body = hashlib.sha256()
             for piece in reader.body():
@@ -86,7 +86,7 @@ def _members(stored: StoredLayer) -> dict[str, _Seen]:
 
 @contextlib.contextmanager
 def _body(stored: StoredLayer, name: str) -> Iterator[Iterator[bytes | memoryview]]:
-    with _tar(stored) as reader:
+    with opened_tar(stored) as reader:
         for member in reader:
             if member.name == name:
                 yield reader.body()
@@ -94,7 +94,8 @@ def _body(stored: StoredLayer, name: str) -> Iterator[Iterator[bytes | memoryvie
 
 
 @contextlib.contextmanager
-def _tar(stored: StoredLayer) -> Iterator[TarReader]:
+def opened_tar(stored: StoredLayer) -> Iterator[TarReader]:
+    """A layer's members; digest, size and diff id hold when the iteration came to its end."""
     with _content(stored) as pieces:
         where = stored.stored.where
         yield TarReader(StreamSource(pieces, where), where, max_members=_LIMITS.members, leading_dot=False)
