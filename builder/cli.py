@@ -5,18 +5,19 @@ interrupted. This module is the only place of the builder where an error becomes
 """
 
 import importlib
+import io
 import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Final
 
 import click
 
 from bundles.errors import UsageError
-from bundles.talk import error_json, error_text, exit_code
+from bundles.masking import masked
+from bundles.talk import error_json, error_text, error_trace, exit_code
 
 # The order is the order of work; `sealift --help` shows it.
 VERBS: Final = {
@@ -84,7 +85,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Abort:
         return _tell(KeyboardInterrupt(), arguments, debug)
     except click.ClickException as exc:
-        exc.show()
+        told = io.StringIO()
+        exc.show(told)
+        sys.stderr.write(masked(told.getvalue()))  # what was typed may hold a password
         return UsageError.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone: `sealift ... | head`
@@ -96,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _tell(error: BaseException, arguments: Sequence[str], debug: bool) -> int:
     if debug:
-        traceback.print_exception(error)
+        print(error_trace(error), end="", file=sys.stderr)
     if "--json" in arguments:
         print(json.dumps(error_json(error)))
     print(error_text(error), file=sys.stderr)

@@ -6,7 +6,6 @@ input, umask 022 and a process group of its own. Its group ends with it: nothing
 
 import contextlib
 import os
-import re
 import select
 import shlex
 import signal
@@ -22,6 +21,7 @@ from typing import IO, Any, Final
 from builder.errors import StepError
 from bundles.errors import MissingError, SealiftError
 from bundles.files import os_errors
+from bundles.masking import masked
 
 _UMASK: Final = 0o022
 _GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
@@ -30,8 +30,6 @@ _WRAPPERS: Final = ("unshare", "setpriv")
 _ENTER: Final = str(Path(__file__).with_name("buildroot") / "enter.py")
 _TAIL_BYTES: Final = 8192
 MAX_OUTPUT: Final = 256 << 20  # bytes of standard output kept; `go list -deps -json` of Kubernetes is below 20 MiB
-# Credentials inside addresses (RFC 3986 3.2.1 userinfo): proxies and registries may carry them, logs must not.
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 class Cancelled(SealiftError):
@@ -157,7 +155,7 @@ def run(
 
 def short_command(argv: Sequence[str], cwd: Path) -> str:
     """`cd DIR && PROGRAM ARGS`, quoted for a shell, without credentials."""
-    return _USERINFO.sub("***", f"cd {shlex.quote(str(cwd))} && {shlex.join(argv)}")
+    return masked(f"cd {shlex.quote(str(cwd))} && {shlex.join(argv)}")
 
 
 def full_command(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
@@ -283,7 +281,7 @@ def _tail(file: IO[bytes], start: int) -> str:
     end = file.seek(0, os.SEEK_END)
     file.seek(max(start, end - _TAIL_BYTES))
     lines = file.read().decode("utf-8", "replace").splitlines()
-    return _USERINFO.sub("***", "\n".join(lines[-_TAIL_LINES:]))
+    return masked("\n".join(lines[-_TAIL_LINES:]))
 
 
 def _read_all(file: IO[bytes], what: str) -> bytes:

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bundles.masking import masked
+
 
 def printable(text: str) -> str:
     """`text` as one line that a terminal shows and does not obey: escape sequences, line ends, direction marks escaped.
@@ -55,14 +57,14 @@ class SealiftError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """The whole error as the command lines show it, without a leading `error:`."""
+        """The whole error as the command lines show it, without a leading `error:`, and without credentials."""
         message = printable_lines(self.message)
         lines = [f"{printable(self.where)}: {message}" if self.where else message]
         told = (("got", self.got), ("want", self.want))
         lines += [f"  {name}: {printable_lines(value, ' ' * 7)}" for name, value in told if value]
         if self.hint:
             lines.append(f"  do: {printable_lines(self.hint, ' ' * 6)}")
-        return "\n".join(lines)
+        return masked("\n".join(lines))
 
 
 class FormatError(SealiftError):
@@ -99,7 +101,9 @@ class Problem:
 
     def __str__(self) -> str:
         """One or two lines."""
-        return printable(f"{self.where}: {self.message}") + (f"\n  do: {printable(self.hint)}" if self.hint else "")
+        return masked(
+            printable(f"{self.where}: {self.message}") + (f"\n  do: {printable(self.hint)}" if self.hint else "")
+        )
 
 
 class ProblemsError(UsageError):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol, TextIO
 
 from bundles.errors import ProblemsError, SealiftError, printable
+from bundles.masking import masked
 
 ProgressMode = Literal["auto", "plain", "json", "none"]
 PROGRESS_MODES: Final = ("auto", "plain", "json", "none")
@@ -161,8 +162,15 @@ def error_text(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, OSError) and error.filename is not None:
         return f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}"
-    bug = printable(f"{type(error).__name__}: {error}".rstrip(": "))
+    bug = masked(printable(f"{type(error).__name__}: {error}".rstrip(": ")))
     return f"error: {bug}\n  do: this is a bug of Sealift; run again with --debug and report what it shows"
+
+
+def error_trace(error: BaseException) -> str:
+    """What `--debug` prints before it: the traceback, without credentials."""
+    import traceback  # for --debug alone
+
+    return masked("".join(traceback.format_exception(error)))
 
 
 def error_json(error: BaseException) -> dict[str, Any]:
@@ -170,9 +178,11 @@ def error_json(error: BaseException) -> dict[str, Any]:
     if not isinstance(error, SealiftError):
         return {"error": {"message": error_text(error).removeprefix("error: ")}, "exit_code": exit_code(error)}
     fields = {name: getattr(error, name) for name in ("message", "where", "got", "want", "hint")}
-    told: dict[str, Any] = {name: value for name, value in fields.items() if value}
+    told: dict[str, Any] = {name: masked(value) for name, value in fields.items() if value}
     if isinstance(error, ProblemsError):
-        told["problems"] = [{"where": p.where, "message": p.message, "hint": p.hint} for p in error.problems]
+        told["problems"] = [
+            {"where": masked(p.where), "message": masked(p.message), "hint": masked(p.hint)} for p in error.problems
+        ]
     return {"error": told, "exit_code": exit_code(error)}
 
 

@@ -5,10 +5,10 @@ interrupted. This module is the only place of the runtime where an error becomes
 loaded inside the commands: `--help` answers at once.
 """
 
+import io
 import json
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundles.errors import UsageError, printable_lines
-from bundles.talk import Progress, error_json, error_text, exit_code, make_progress
+from bundles.masking import masked
+from bundles.talk import Progress, error_json, error_text, error_trace, exit_code, make_progress
 from runtime import options
 from runtime.commands.agent import agent
 from runtime.commands.audit import audit
@@ -285,7 +286,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Abort:
         return _tell_error(KeyboardInterrupt(), arguments)
     except click.ClickException as exc:
-        exc.show()
+        told = io.StringIO()
+        exc.show(told)
+        sys.stderr.write(masked(told.getvalue()))  # what was typed may hold a password
         return UsageError.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone: `sealift-node ... | head`
@@ -297,7 +300,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _tell_error(error: BaseException, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
-        traceback.print_exception(error)
+        print(error_trace(error), end="", file=sys.stderr)
     if "--json" in arguments:
         print(json.dumps(error_json(error)))
     print(error_text(error), file=sys.stderr)

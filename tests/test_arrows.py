@@ -28,6 +28,7 @@ PURE = {
     "bundles.jsontext",
     "bundles.oci",
     "bundles.index",
+    "bundles.masking",
     "bundles.consistency",
     "bundles.choices",
     "bundles.sums",

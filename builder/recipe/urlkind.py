@@ -10,6 +10,7 @@ from builder.recipe import words
 from builder.recipe.fetched import ImageFilesComponent, UrlComponent, Witness, last_part
 from builder.recipe.kinds import Field, Flag, Items, ItemsOrTable, Record, Table, Text
 from bundles.digest import Digest
+from bundles.masking import secret_parameter
 from bundles.reference import Reference
 from bundles.registry.place import is_loopback
 
@@ -176,6 +177,8 @@ def check_url(path: tuple[str, ...], url: str, values: Values, problem: Problem)
     except ValueError:
         problem(path, "not a URL", "")
         return
+    if name := secret_parameter(url):
+        problem(path, f"{name}= in its query: it would stand in the lock and in every bundle", "take an open address")
     if parts.scheme == "http" and not is_loopback(host) and not values.get("plain-http"):
         problem(path, "plain http: anybody on the way could answer", "write https://, or add `plain-http: true`")
 

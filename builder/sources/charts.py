@@ -21,6 +21,7 @@ from builder.steps.packed import packed
 from builder.store import Store
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, MissingError
+from bundles.masking import secret_parameter
 from bundles.reference import Reference
 from bundles.registry import url as urls
 from bundles.registry.documents import read_manifest
@@ -91,6 +92,8 @@ class Charts:
             where = f"{chart.place}/index.yaml"
             entry = find(client.small(where, MAX_INDEX), chart.chart, chart.version, urls.shown(where))
             url, said = urls.follow(where, entry.url, where=urls.shown(where)), entry.digest
+            if name := secret_parameter(url):  # it would end in the lock, and not work for long
+                raise FormatError(f"the index's address has {name}= in its query", where=urls.shown(url))
         found = fetch_today(client, self.store, url, MAX_CHART)
         if said is not None and said != found.digest:
             raise FormatError("not the chart that the index lists", where=urls.shown(url), got=found.digest, want=said)

@@ -7,6 +7,7 @@ text, where anybody could answer.
 from urllib.parse import urljoin, urlsplit
 
 from bundles.errors import FormatError, SealiftError
+from bundles.masking import masked
 
 _PORTS = {"http": 80, "https": 443}
 _MAX_URL = 16 << 10  # characters; presigned URLs of object stores are below 4 KiB
@@ -18,12 +19,12 @@ def origin(url: str) -> tuple[str, str, int]:
     Raises FormatError for anything but http and https, for credentials within, and for what splits parsers.
     """
     if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise FormatError("not a URL", got=ascii(url[:200]))
+        raise FormatError("not a URL", got=ascii(shown(url))[:200])
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as exc:
-        raise FormatError("not a URL", got=ascii(url[:200])) from exc
+    except ValueError:  # which repeats a part of it
+        raise FormatError("not a URL", got=ascii(shown(url))[:200]) from None
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
         raise FormatError("not a URL of a registry", got=shown(url), want="http[s]://HOST[:PORT]/... without a user")
     return parts.scheme, parts.hostname, port or _PORTS[parts.scheme]
@@ -39,8 +40,8 @@ def follow(url: str, location: str, *, where: object) -> str:
     try:
         target = urljoin(url, location)
         scheme = origin(target)[0]
-    except (ValueError, FormatError) as exc:
-        raise FormatError("the registry sends us to no URL", where=where, got=ascii(location[:200])) from exc
+    except (ValueError, FormatError):
+        raise FormatError("the registry sends us to no URL", where=where, got=ascii(shown(location))[:200]) from None
     if urlsplit(url).scheme == "https" and scheme != "https":
         hint = "a registry behind a TLS proxy has to be told its own address (distribution: http.host or relativeurls)"
         raise SealiftError(
@@ -54,7 +55,7 @@ def shown(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return ascii(url[:80])
+        return ascii(masked(url.partition("?")[0])[:80])
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:300]
 
 

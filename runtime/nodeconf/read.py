@@ -40,12 +40,19 @@ def read_settings(config: Path, *, required: bool) -> dict[str, Setting]:
     return settings
 
 
+def _why(error: Exception) -> str:
+    """yaml's words and the place, without the text itself."""
+    mark = getattr(error, "problem_mark", None)
+    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{getattr(error, 'problem', None) or type(error).__name__}{place}"
+
+
 def parse_text(text: str, where: str, problems: list[Problem]) -> dict[str, Setting]:
     """One file's text -> its settings, keys with their `+`; problems are appended. Raises UsageError: not YAML."""
     try:
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise UsageError(f"not YAML: {exc}", where=where) from exc
+        raise UsageError(f"not YAML: {_why(exc)}", where=where) from None  # yaml shows the line: it may hold a token
     if root is None or (isinstance(root, yaml.ScalarNode) and root.value in _NULLS):
         return {}
     if not isinstance(root, yaml.MappingNode):
