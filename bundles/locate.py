@@ -215,3 +215,16 @@ def stored_at(listed: Archive, layer: Digest, start: int, size: int) -> Stored:
     first, last, begin, finish = frames_over(blob.frames, start, start + size)
     frames = (first + 1, last + 1, len(blob.frames))
     return Stored(archive=listed.path, first=blob.offset + begin, end=blob.offset + finish, frames=frames)
+
+
+def read_content(source: BundleSource, document: BundleIndex, spot: Spot) -> bytes:
+    """The content of a file that was found."""
+    listed = next(archive for archive in document.archives if archive.path == spot.stored.archive)
+    with source.open(listed.path) as region:
+        archive = read_sealed(region, expected=listed)
+        image = next(each for each in archive.images if tag_name(each.reference) == spot.image)
+        with opened_tar(StoredLayer(region=region, layer=image.layers[spot.layer - 1])) as reader:
+            for member in reader:
+                if member.offset == spot.start and member.name == spot.name:
+                    return b"".join(reader.body())
+    raise MissingError("no such path", where=source.where, got=spot.name)

@@ -22,6 +22,11 @@ def read_recipe(folder: Path) -> Recipe:
     Raises RecipeError when the folder is none of a recipe, ProblemsError with all problems otherwise, SealiftError
     for files that cannot be read.
     """
+    return parse.make_recipe(folder, recipe_documents(folder))
+
+
+def recipe_documents(folder: Path) -> parse.Documents:
+    """The same files as documents, with the line of each key and their problems; raises RecipeError, SealiftError."""
     if not folder.is_dir():
         raise RecipeError("no such folder", where=folder, hint="a recipe is a folder with bundle.yaml")
     if not (folder / keys.BUNDLE).is_file():
@@ -35,7 +40,7 @@ def read_recipe(folder: Path) -> Recipe:
     _refuse_unknown_files(folder, bundle)
     if documents.base is not None:
         _refuse_unknown_files(documents.base, bundle, f"{bundle.values[bases.KEY]}/")
-    return parse.make_recipe(folder, documents)
+    return documents
 
 
 def find_base(folder: Path, bundle: bytes) -> Base | None:
