@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -19,6 +18,7 @@ from bundles.errors import SealiftError
 from bundles.foreign.catalogue import open_archive
 from bundles.foreign.find import read_images
 from bundles.index import decode
+from tests.support.podmans import podman_home
 from tests.support.publishing import BUNDLE, TOOL, build_recipe, lock_recipe, taken_recipe
 from tests.support.registry import OCI, Registry, running_registry
 from tests.support.releases import AMD64
@@ -68,20 +68,11 @@ def push(registry: Registry, tag: str, layer: bytes) -> Digest:
 
 @pytest.fixture
 def podman(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """podman as root where there is no systemd, with a storage of its own; it takes plain http from our registry."""
-    home = Path(tempfile.mkdtemp(prefix="podman-"))
-    (home / "containers.conf").write_text(
-        '[containers]\ndefault_ulimits = ["nofile=1024:4096"]\n'
-        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
-    )
-    (home / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
-    command = f"podman --root {home}/root --runroot {home}/run --storage-driver vfs"
-    monkeypatch.setenv("CONTAINERS_CONF", str(home / "containers.conf"))
-    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(home / "registries.conf"))
-    monkeypatch.setenv("SEALIFT_ENGINE", command)
-    yield command
-    subprocess.run([*command.split(), "rmi", "-af"], capture_output=True)
-    shutil.rmtree(home, ignore_errors=True)
+    """It takes plain http from our registry."""
+    with podman_home(registry.host) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield environment["SEALIFT_ENGINE"]
 
 
 def recipe_with(folder: Path, containerfile: str, more: str = "") -> Path:
