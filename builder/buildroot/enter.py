@@ -10,6 +10,7 @@ Exit code: the command's (128+N for signal N); 125 when the root cannot be enter
 Sources: namespaces(7), user_namespaces(7), mount(2), pivot_root(2), prctl(2), personality(2).
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -65,7 +66,8 @@ def unshare(root: bool) -> None:
     """New namespaces: as root in the machine's user namespace where that is allowed, else in one of our own."""
     flags = _NEWNS | _NEWPID | _NEWNET | _NEWUTS | _NEWIPC
     if root and libc.unshare(flags) == 0:
-        os.setgroups([])
+        with contextlib.suppress(PermissionError):  # root of a user namespace alone: user_namespaces(7), setgroups
+            os.setgroups([])
         return
     user, group = os.geteuid(), os.getegid()
     if libc.unshare(flags | _NEWUSER) != 0:
