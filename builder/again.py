@@ -44,7 +44,7 @@ def check_again(
         cold = dataclasses.replace(
             options, store=_cold_store(folder / "store", sources, options.store), jobs=_other(options.jobs)
         )
-        plan = plan_build(sources, platform, cold.store, cold.env)
+        plan = plan_build(sources, platform, cold.store, cold.env, cold.host)
         second, _ = run_missing(plan, sources.recipe, sources.lock, platform, sandbox, cold)
         different = list(differences(plan, first, second))
         different += explained(plan, first, second, options, cold.store)

@@ -21,11 +21,13 @@ from builder.inputs.archive import InputArchive
 from builder.inputs.bring import bring_images
 from builder.lock.fresh import check_fresh
 from builder.lock.model import Lock
+from builder.lock.perplatform import lock_for
 from builder.lock.text import format_lock, read_lock
 from builder.mirror.assembled import taken_image
 from builder.mirror.bring import bringer
-from builder.plan.graph import Plan, content_ids, make_jobs, make_plan
+from builder.plan.graph import Machine, Plan, content_ids, make_jobs, make_plan
 from builder.plan.model import Receipt
+from builder.platforms import refuse_other_machine, view
 from builder.process import Cancel
 from builder.progress import BuildTalk
 from builder.reach import Reach
@@ -45,7 +47,7 @@ from builder.store import Store
 from builder.summary import plan_lines, summary_lines
 from builder.times import Times
 from bundles.digest import Digest
-from bundles.errors import MissingError, SealiftError
+from bundles.errors import SealiftError
 from bundles.index import BundleIndex, Chart
 from bundles.platform import Platform
 
@@ -57,7 +59,10 @@ _DAY = 86_400  # seconds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildOptions:
-    """`host` is the machine's own platform, `env` its environment; `jobs` at least 1; `inputs` as FetchOptions."""
+    """`host` is the machine's own platform, `env` its environment; `jobs` at least 1; `inputs` as FetchOptions.
+
+    `platform`: which of a recipe's, None where it has one.
+    """
 
     output: Path
     store: Store
@@ -74,6 +79,7 @@ class BuildOptions:
     policy: "Policy | None" = None
     reach: Reach = field(default_factory=Reach)
     against: Against | None = None
+    platform: Platform | None = None
     cancel: Cancel = field(default_factory=Cancel)
     clock: Callable[[], float] = time.monotonic
 
@@ -93,11 +99,20 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
-    """A recipe and the lock that belongs to it; `digest` is that of the lock's one text."""
+    """A recipe and the lock that belongs to it; `digest` is that of the lock's one text.
+
+    `whole`: of all platforms, where recipe and lock are looked at for one.
+    """
 
     recipe: Recipe
     lock: Lock
     digest: Digest
+    whole: Lock | None = None
+
+    def of(self, platform: Platform) -> "Sources":
+        """The same for one platform alone."""
+        recipe, lock = view(self.recipe, self.lock, platform)
+        return Sources(recipe=recipe, lock=lock, digest=self.digest, whole=self.lock)
 
 
 def build(recipe_folder: Path, options: BuildOptions) -> Built:
@@ -108,15 +123,16 @@ def build(recipe_folder: Path, options: BuildOptions) -> Built:
     """
     started = options.clock()
     sources = read_sources(recipe_folder)
-    platform = one_platform(sources.recipe)
-    _refuse_other_machine(platform, options.host)
+    platform = options.platform or one_platform(sources.recipe)
+    sources = sources.of(platform)
+    refuse_other_machine(sources.recipe, sources.lock, options.host)
     if options.against is None:
         refuse_other_content(options.output, sources.recipe, platform, sources.digest, replace=options.replace)
     else:
         refuse_other_lock(options.against.bundle, sources.digest)
     _tidy(options.store)
     with _sharing(options):
-        plan = plan_build(sources, platform, options.store, options.env)
+        plan = plan_build(sources, platform, options.store, options.env, options.host)
         space = estimate(plan, options.store)
         for line in plan_lines(sources.recipe, plan, space, options.jobs, Times(options.store).of(plan.rows)):
             options.talk.say(line)
@@ -156,17 +172,28 @@ def read_sources(recipe_folder: Path) -> Sources:
     return Sources(recipe=recipe, lock=lock, digest=Digest.of(format_lock(lock).encode()))
 
 
-def plan_build(sources: Sources, platform: Platform, store: Store, env: Mapping[str, str]) -> Plan:
-    """What a build of these sources would do on this machine."""
-    tools = component_tools(sources.recipe, sources.lock, env)
-    jobs = make_jobs(sources.recipe, sources.lock, platform, tools)
+def plan_build(
+    sources: Sources, platform: Platform, store: Store, env: Mapping[str, str], host: Platform | None = None
+) -> Plan:
+    """What a build of these sources for one platform would do here; `host` is this machine, None for that platform."""
+    tools = component_tools(sources.recipe, sources.lock, platform, env)
+    machine = _machine(sources, platform, host, env)
+    jobs = make_jobs(sources.recipe, sources.lock, platform, tools, machine=machine)
     found = {step: receipt for step in content_ids(jobs).values() if (receipt := store.receipt(step)) is not None}
     if len(found) < len(jobs):
         # Once more, with the sizes of what is there: no identity depends on them, minutes and bytes do.
         jobs = make_jobs(
-            sources.recipe, sources.lock, platform, tools, _sizes(sources.recipe, content_ids(jobs), found)
+            sources.recipe, sources.lock, platform, tools, _sizes(sources.recipe, content_ids(jobs), found), machine
         )
     return make_plan(jobs, found)
+
+
+def _machine(sources: Sources, platform: Platform, host: Platform | None, env: Mapping[str, str]) -> Machine | None:
+    """What builds programs that this machine runs itself, where the bundle is for another one."""
+    if sources.recipe.helm is None or host in (None, platform):
+        return None
+    lock = lock_for(sources.whole or sources.lock, host)
+    return Machine(platform=host, lock=lock, tools=component_tools(sources.recipe, lock, host, env))
 
 
 def _sizes(recipe: Recipe, ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[str, dict[str, int]]:
@@ -252,16 +279,6 @@ def one_platform(recipe: Recipe) -> Platform:
     if len(recipe.platforms) != 1:
         raise RecipeError("one platform for each build", where=recipe.folder, got=", ".join(map(str, recipe.platforms)))
     return recipe.platforms[0]
-
-
-def _refuse_other_machine(platform: Platform, host: Platform) -> None:
-    if (platform.os, platform.architecture) != (host.os, host.architecture):
-        raise MissingError(
-            "programs are compiled for the machine they are built on",
-            got=host,
-            want=platform,
-            hint=f"build on {platform}",
-        )
 
 
 @contextlib.contextmanager

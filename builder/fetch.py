@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from builder.buildroot.cross import root_client
 from builder.buildroot.fetching import WantedRoot
 from builder.errors import StepError
 from builder.inputs.archive import InputArchive
@@ -134,7 +135,9 @@ def wanted(
     through = with_toolchain(modules, recipe, options.host)
     kinds = {type(recipe.components.get(each.component)) for each in inputs}
     if lock.buildroot and kinds & {CompileComponent, GoComponent}:
-        tools.append(WantedRoot(client=apt, verified=modules.verified, packages=lock.buildroot))
+        tools.append(
+            WantedRoot(client=root_client(apt, lock.buildroot), verified=modules.verified, packages=lock.buildroot)
+        )
     sources: dict[str, Wanted] = {}  # by name: two components may be made of one source
     for each in inputs:
         source = _wanted(recipe, each, modules, through, apt, options)

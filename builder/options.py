@@ -76,6 +76,16 @@ def store_option(function: F) -> F:
     )(function)
 
 
+def platform_option(function: F) -> F:
+    """`--platform`."""
+    return click.option(
+        "--platform",
+        "wanted",
+        metavar="OS/ARCH",
+        help="Which of the recipe's platforms (linux/arm64).  [default: all]",
+    )(function)
+
+
 def inputs_option(function: F) -> F:
     """`--inputs`."""
     return click.option(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from builder.buildroot.cross import machine_of
 from builder.buildroot.locking import lock_buildroot
 from builder.errors import RecipeError
 from builder.lock.base import base_lock, with_base
@@ -17,9 +18,11 @@ from builder.lock.fresh import same_packages, wanted_source
 from builder.lock.images import LockedImage
 from builder.lock.imagesources import LockedImageSource
 from builder.lock.model import Lock, LockedChart, LockedInput, LockedTool
+from builder.lock.perplatform import lock_for, together
 from builder.lock.published import Publishing, of_url
 from builder.lock.text import format_lock
 from builder.mirror.locking import lock_mirrored
+from builder.platforms import recipe_for
 from builder.process import Cancel
 from builder.reach import Reach
 from builder.recipe.digest import recipe_digest
@@ -48,6 +51,7 @@ from bundles.files import os_errors, write_atomic
 from bundles.platform import Platform
 
 SAME_VERSION: Final = "--same-version"
+_OWN: Final = (DebComponent, UserlandComponent, ImageFilesComponent, UrlComponent)  # each platform has its own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,18 +90,19 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
     and the bundle's version did not, and what the sources raise.
     """
     base = base_lock(recipe.base)
-    resolver = _Resolver(recipe, None if options.refresh else with_base(recipe, old, base), options)
+    platforms = [_resolver(recipe, platform, old, base, options) for platform in recipe.platforms]
+    resolver = platforms[0]
     epoch = base.epoch if base is not None else options.now
     tools = resolver.tools()
-    inputs = [each for component in recipe.components.values() for each in resolver.lock(component)]
-    images = resolver.images()
+    inputs = together(each.inputs(first=each is resolver) for each in platforms)
+    images = together(each.images() for each in platforms)
     lock = Lock(
         recipe=recipe_digest(recipe),
         bundle=f"{recipe.name}@{recipe.version}",
         epoch=old.epoch if old is not None and base is None else epoch,
         tools=tools,
         buildroot=resolver.buildroot(),
-        inputs=tuple(sorted(inputs, key=lambda each: (each.component, each.source))),
+        inputs=tuple(sorted(inputs, key=_order)),
         charts=resolver.charts(),
         images=images,
         image_sources=resolver.image_sources(),
@@ -114,6 +119,10 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
     return Resolution(lock=replace(lock, epoch=epoch), changed=True, files=resolver.files)
 
 
+def _order(each: LockedInput) -> tuple[str, str, str]:
+    return each.component, each.source, each.files[0].name if each.files else ""
+
+
 def write(resolution: Resolution, folder: Path) -> None:
     """Writes what a resolution made beside the recipe; lock.yaml last: a crash before leaves a lock that is refused."""
     for below, data in resolution.files.items():
@@ -124,10 +133,23 @@ def write(resolution: Resolution, folder: Path) -> None:
         write_atomic(folder / LOCK, format_lock(resolution.lock).encode())
 
 
+def _resolver(
+    recipe: Recipe, platform: Platform, old: Lock | None, base: Lock | None, options: ResolveOptions
+) -> "_Resolver":
+    """For one of a recipe's platforms, with what the old lock and the base's have for it."""
+    own = recipe_for(recipe, platform)
+    before, theirs = (lock_for(each, platform) if each is not None else None for each in (old, base))
+    if before is not None and before.recipe == recipe_digest(recipe):
+        before = replace(before, recipe=recipe_digest(own))
+    return _Resolver(recipe, own, None if options.refresh else with_base(own, before, theirs), options)
+
+
 class _Resolver:
     """One run: clients, the old lock's entries, the files to write."""
 
-    def __init__(self, recipe: Recipe, old: Lock | None, options: ResolveOptions) -> None:
+    def __init__(self, whole: Recipe, recipe: Recipe, old: Lock | None, options: ResolveOptions) -> None:
+        """`whole` is the recipe with all its platforms, `recipe` the same for one."""
+        self._whole = whole
         self.files: dict[PurePosixPath, bytes] = {}
         self._updated = False
         self._recipe = recipe
@@ -176,10 +198,11 @@ class _Resolver:
 
     def buildroot(self) -> tuple[LockedInput, ...]:
         """The packages that C is compiled in."""
-        if self._recipe.buildroot is not None:
-            self._renew_lists()
         old = self._lock.buildroot if self._lock is not None else ()
-        return lock_buildroot(self._apt, self._recipe, old, self._options.say)
+        apt = replace(self._apt, architecture=machine_of(old) or self._options.host.architecture)
+        if self._whole.buildroot is not None:
+            self._renew_lists()
+        return lock_buildroot(apt, self._whole, old, self._options.say, renew=self._options.refresh)
 
     def image_sources(self) -> tuple[LockedImageSource, ...]:
         """Archives and Containerfiles beside the recipe."""
@@ -192,6 +215,11 @@ class _Resolver:
         return lock_mirrored(
             self._recipe, self._lock, options.store, options.reach, options.env, options.cancel, options.say
         )
+
+    def inputs(self, *, first: bool) -> tuple[LockedInput, ...]:
+        """Those of all components; but for the first platform only of those that differ between platforms."""
+        components = [each for each in self._recipe.components.values() if first or isinstance(each, _OWN)]
+        return tuple(each for component in components for each in self.lock(component))
 
     def lock(self, component: Component) -> tuple[LockedInput, ...]:
         """One component's entries."""
@@ -220,8 +248,8 @@ class _Resolver:
     def _lock_go(self, component: GoComponent) -> LockedInput:
         old = self._old.get(component.name)
         if component.module is None:
-            return golock.lock_folder(self._toolchain, self._recipe, component, old)
-        made = golock.lock_component(self._toolchain, self._recipe, component, old)
+            return golock.lock_folder(self._toolchain, self._whole, component, old)
+        made = golock.lock_component(self._toolchain, self._whole, component, old)
         self.files.update(made.files)
         return made.locked
 

@@ -28,7 +28,7 @@ def clean_store(store: Store, recipes: Sequence[Path]) -> Collected:
     for folder in recipes:
         sources = read_sources(folder)
         for platform in sources.recipe.platforms:
-            steps |= {row.id for row in plan_build(sources, platform, store, os.environ).rows.values()}
+            steps |= {row.id for row in plan_build(sources.of(platform), platform, store, os.environ).rows.values()}
         roots |= roots_of(sources.recipe, sources.lock)
         blobs |= {file.digest for locked in (*sources.lock.inputs, *sources.lock.buildroot) for file in locked.files}
         blobs |= {blob.digest for image in sources.lock.images for blob in image.blobs}

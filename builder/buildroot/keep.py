@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from builder.buildroot.model import closure, closure_digest, needs_of
+from builder.buildroot.cross import component_needs, machine_of
+from builder.buildroot.model import closure, closure_digest
 from builder.lock.model import Lock
 from builder.recipe.model import CompileComponent, GoComponent, Recipe
 from builder.store import Collected, Store, remove_tree, tree_size
@@ -14,7 +15,12 @@ def roots_of(recipe: Recipe, lock: Lock) -> frozenset[Digest]:
     if recipe.buildroot is None:
         return frozenset()
     compiled = [one for one in recipe.components.values() if isinstance(one, (CompileComponent, GoComponent))]
-    return frozenset(closure_digest(closure(lock.buildroot, needs_of(one))) for one in compiled)
+    machine = machine_of(lock.buildroot)
+    return frozenset(
+        closure_digest(closure(lock.buildroot, component_needs(one, recipe, platform, machine)))
+        for one in compiled
+        for platform in recipe.platforms
+    )
 
 
 def collect_roots(store: Store, keep: Collection[Digest]) -> Collected:

@@ -8,13 +8,15 @@ What dpkg's maintainer scripts would do is not needed, or done by the tables bel
 * users, /etc: of our own, the same in every root (builder.buildroot.unpack).
 
 Documentation stays out: nothing that compiles reads it. Two packages with one path, a path below a link, a device: all
-refused, so no order of packages decides what a root holds.
+refused, so no order of packages decides what a root holds. One package of two architectures may have a file twice, as
+Debian's `Multi-Arch: same` allows it: the bytes must be the same.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from builder.buildroot import cross
 from bundles.errors import FormatError
 
 MERGED: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
@@ -57,11 +59,15 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tree:
-    """A whole root: files and symlinks by path, and all folders; paths without a leading `/`."""
+    """A whole root: files and symlinks by path, and all folders; paths without a leading `/`.
+
+    `twice`: files that a package of another architecture has, too.
+    """
 
     files: Mapping[str, Placed]
     links: Mapping[str, str]
     folders: frozenset[str]
+    twice: tuple[tuple[Placed, Placed], ...] = ()
 
 
 def merge(packages: Mapping[str, Mapping[str, Entry]]) -> Tree:
@@ -69,6 +75,7 @@ def merge(packages: Mapping[str, Mapping[str, Entry]]) -> Tree:
     files: dict[str, Placed] = {}
     links: dict[str, str] = {name: f"usr/{name}" for name in MERGED}
     folders: set[str] = {f"usr/{name}" for name in MERGED}
+    twice: list[tuple[Placed, Placed]] = []
     for package, entries in sorted(packages.items()):
         for stored, entry in sorted(entries.items()):
             path = _merged(_checked(stored, package))
@@ -77,19 +84,32 @@ def merge(packages: Mapping[str, Mapping[str, Entry]]) -> Tree:
             if entry.kind == "folder":
                 folders.add(path)
             elif path in files or path in links:
-                if links.get(path) != entry.target or entry.kind != "symlink":
+                other = files.get(path)
+                if entry.kind == "file" and other is not None and _other_architecture(other.package, package):
+                    twice.append((other, _placed(package, stored, entry)))
+                elif links.get(path) != entry.target or entry.kind != "symlink":
                     raise FormatError("two packages have it", where=path, got=package)
             elif entry.kind == "symlink":
                 links[path] = entry.target
             elif entry.kind == "file":
-                files[path] = Placed(package=package, path=stored, executable=bool(entry.mode & 0o111))
+                files[path] = _placed(package, stored, entry)
             else:
                 raise FormatError("neither file, folder nor symlink", where=package, got=stored)
     links |= _alternatives({*files, *links})
+    links |= cross.links({*files, *links})
     folders |= {parent for path in (*files, *links, *folders) for parent in _parents(path)}
     if crossed := folders & {*files, *links}:
         raise FormatError("a file or link where another package has a folder", where=min(crossed))
-    return Tree(files=files, links=links, folders=frozenset(folders))
+    return Tree(files=files, links=links, folders=frozenset(folders), twice=tuple(twice))
+
+
+def _placed(package: str, path: str, entry: Entry) -> Placed:
+    return Placed(package=package, path=path, executable=bool(entry.mode & 0o111))
+
+
+def _other_architecture(one: str, two: str) -> bool:
+    """Whether two packages, by their files' names (NAME_VERSION_ARCHITECTURE.deb), differ in the last alone."""
+    return one != two and one.rpartition("_")[0] == two.rpartition("_")[0] != ""
 
 
 def _checked(path: str, package: str) -> str:

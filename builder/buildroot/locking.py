@@ -5,8 +5,10 @@ lock by itself.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from builder.buildroot.model import BASE, BASE_PACKAGES, all_needs, foreign, group_of, package_of, unmet
+from builder.buildroot.cross import foreign_architectures, recipe_needs
+from builder.buildroot.model import BASE, BASE_PACKAGES, foreign, group_of, package_of, unmet
 from builder.errors import RecipeError, StepError
 from builder.lock.model import LockedInput
 from builder.recipe.model import Recipe
@@ -15,19 +17,28 @@ from bundles.errors import MissingError
 
 
 def lock_buildroot(
-    client: AptClient, recipe: Recipe, old: Sequence[LockedInput], say: Callable[[str], None]
+    client: AptClient,
+    recipe: Recipe,
+    old: Sequence[LockedInput],
+    say: Callable[[str], None],
+    *,
+    renew: bool = False,
 ) -> tuple[LockedInput, ...]:
-    """Recipe and the old lock's build root -> the new one; empty for a recipe without.
+    """Recipe and the old lock's build root -> the new one; empty for a recipe without. `client` is the machine's own,
+    with lists that are new; `renew`: those of further architectures are to be new, too.
 
     Raises RecipeError when apt finds packages of other suites, MissingError or StepError when it finds none.
     """
     if recipe.buildroot is None:
         return ()
-    needs = all_needs(recipe)
+    needs = recipe_needs(recipe, client.architecture)
+    client = replace(client, foreign=foreign_architectures(needs, client.architecture))
     kept = _kept(old, recipe.buildroot, needs)
     if kept and not unmet(kept, needs):
         return kept
     say(f"locking the build root {recipe.buildroot}")
+    if renew and client.foreign:
+        client.update()
     client.ensure_lists()
     try:
         found = _resolved(client, needs, kept)

@@ -58,18 +58,13 @@ def needs_of(component: Component) -> tuple[str, ...]:
     return tuple(dict.fromkeys(component.needs)) if isinstance(component, GoComponent) else ()
 
 
-def all_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Those of all components, sorted."""
-    return tuple(sorted({need for component in recipe.components.values() for need in needs_of(component)}))
-
-
 def group_of(need: str) -> str:
-    """A package's name as the lock's name of its group: `g++` -> `gxx`."""
-    return need.replace("+", "x")
+    """A package's name as the lock's name of its group: `g++` -> `gxx`, `zlib1g-dev:arm64` -> `zlib1g-dev.arm64`."""
+    return need.replace("+", "x").replace(":", ".")
 
 
 def package_of(locked: LockedInput) -> tuple[str, str]:
-    """`deb:bookworm/gcc=4:12.2.0-3` -> name and version."""
+    """`deb:bookworm/gcc=4:12.2.0-3` -> name (`libc6:arm64` for one of another architecture) and version."""
     name, _, version = locked.source.rpartition("/")[2].partition("=")
     return name, version
 
@@ -113,20 +108,6 @@ def foreign(packages: Sequence[LockedInput], suite: str) -> tuple[str, ...]:
     """Sources of packages that are not of a suite, its updates or its security (`bookworm-security`)."""
     own = re.compile(rf"deb:{re.escape(suite)}(?:-[a-z-]+)?/[^/]+")
     return tuple(each.source for each in packages if not own.fullmatch(each.source))
-
-
-def stale(recipe: Recipe, packages: Sequence[LockedInput]) -> tuple[str, ...]:
-    """Why the lock's build root is not the recipe's, in words; empty when it is."""
-    if recipe.buildroot is None:
-        return ("it pins a build root, the recipe has none",) if packages else ()
-    needs = all_needs(recipe)
-    found = [f"the build root lacks {need}" for need in unmet(packages, (*BASE_PACKAGES, *needs))]
-    known = {BASE, *map(group_of, needs)}
-    others = sorted({each.component for each in packages} - known)
-    found += [f"the build root has packages for {name}, which no component needs" for name in others]
-    found += [f"the build root has {source}, the recipe wants {recipe.buildroot}" for source in
-              foreign(packages, recipe.buildroot)]  # fmt: skip
-    return tuple(found)
 
 
 def tool_versions(packages: Sequence[LockedInput], names: Sequence[str]) -> Mapping[str, str]:

@@ -71,12 +71,22 @@ def write_root(folder: Path, packages: Mapping[str, bytes]) -> None:
         for path, placed in tree.files.items():
             content, _ = opened[placed.package].file(placed.path)
             _write(folder / path, content, 0o755 if placed.executable else 0o644)
+        _check_twice(tree, opened)
         for path, text in ETC.items():
             if path not in tree.files:
                 _write(folder / path, text.encode(), 0o644)
         for path, target in tree.links.items():
             (folder / path).symlink_to(target)
         _settle(folder, tree)
+
+
+def _check_twice(tree: Tree, opened: Mapping[str, DebFile]) -> None:
+    """What a package has in two architectures must be the same: no order of packages decides what a root holds."""
+    for one, two in tree.twice:
+        if opened[one.package].file(one.path)[0] != opened[two.package].file(two.path)[0]:
+            raise FormatError(
+                "two packages have it, with other bytes", where=one.path, got=two.package, want=one.package
+            )
 
 
 def seen(folder: Path) -> Digest:

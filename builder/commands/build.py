@@ -18,6 +18,7 @@ from builder import options
     "--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps and threads at once.  [default: processors]"
 )
 @click.option("--offline", is_flag=True, help="Ask no network: fail at once when an input is missing.")
+@options.platform_option
 @options.inputs_option
 @click.option("--require-sandbox", is_flag=True, help="Fail where steps cannot be kept from the network.")
 @click.option("--check", is_flag=True, help="Then build all of it a second time, from nothing, and compare.")
@@ -56,6 +57,7 @@ def command(
     output: Path | None,
     jobs: int | None,
     offline: bool,
+    wanted: str | None,
     inputs: Path | None,
     require_sandbox: bool,
     check: bool,
@@ -80,6 +82,8 @@ def command(
 ) -> None:
     """Build a recipe into a sealed bundle; the last line of stdout is the bundle's folder.
 
+    A recipe of several platforms gives one bundle for each, a line for each; this machine's own is the last.
+
     Uses locked inputs alone, reads no clock, and gives the same bytes for the same lock anywhere. What is finished
     stays in the store: after an error or an interrupt the same command goes on from there. With --sign the key is read
     first: a wrong passphrase is said before hours of work.
@@ -88,7 +92,8 @@ def command(
     compared byte for byte with what this machine builds, and with --sign or --signer it gets one signature more.
     """
     from builder.against import Against
-    from builder.build import BuildOptions, build, default_jobs
+    from builder.build import BuildOptions, default_jobs
+    from builder.builds import build_all
     from builder.inputs.archive import open_archive
     from builder.memory import return_large_buffers
     from builder.passphrase import PassphraseSource
@@ -110,7 +115,7 @@ def command(
     system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     try:
-        built = build(
+        built = build_all(
             recipe,
             BuildOptions(
                 output=output or Path(),
@@ -129,15 +134,21 @@ def command(
                 reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
                 against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
             ),
+            wanted,
         )
-        if who is not None and (same := built.confirmed) is not None:
-            sign_bundle(built.folder, who, progress=talk.bytes, expected=same.index, own=same.own)
-        elif who is not None:
-            sign_bundle(built.folder, who, progress=talk.bytes, quick=True)  # its diff ids were checked just now
+        for one in built:
+            if who is None:
+                break
+            same = one.confirmed
+            if same is not None:
+                sign_bundle(one.folder, who, progress=talk.bytes, expected=same.index, own=same.own)
+            else:
+                sign_bundle(one.folder, who, progress=talk.bytes, quick=True)  # its diff ids were checked just now
     finally:
         talk.close()
     if as_json:
-        said = {"bundle": str(built.folder), "written": built.written, "version": built.index.version}
-        click.echo(json.dumps(said))
+        for one in built:
+            said = {"bundle": str(one.folder), "written": one.written, "version": one.index.version}
+            click.echo(json.dumps(said | ({"platform": one.index.platform} if len(built) > 1 else {})))
     else:
-        click.echo(built.folder)
+        click.echo("\n".join(str(one.folder) for one in built))

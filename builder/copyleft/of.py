@@ -9,6 +9,7 @@ from builder.describe import cyclonedx
 from builder.describe.bill import make_bill
 from builder.fetch import FetchOptions
 from builder.inputs.recipetar import recipe_tar
+from builder.platforms import one_of
 from bundles import index
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError
@@ -22,6 +23,7 @@ _MAX: int = 64 << 20  # bytes of a bill
 def of_recipe(folder: Path, options: FetchOptions) -> Wanted:
     """A recipe's folder -> what its bundle ships; raises MissingError until it was built with this store."""
     sources = read_sources(folder)
+    sources = sources.of(one_of(sources.recipe, None, options.host))
     name = sources.lock.bundle.replace("@", "-")
     things = shipped(_bill(sources, name, options), name)
     recipe = sources.recipe
@@ -37,7 +39,7 @@ def of_recipe(folder: Path, options: FetchOptions) -> Wanted:
 
 def _bill(sources: Sources, name: str, options: FetchOptions) -> bytes:
     platform = one_platform(sources.recipe)
-    plan = plan_build(sources, platform, options.store, options.env)
+    plan = plan_build(sources, platform, options.store, options.env, options.host)
     receipts = {step: found for step, row in plan.rows.items() if (found := options.store.receipt(row.id)) is not None}
     if len(receipts) < len(plan.rows):
         hint = f"run `sealift build {sources.recipe.folder}` first, or give the bundle"

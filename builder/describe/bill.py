@@ -205,11 +205,11 @@ class _Maker:
     def _host_tools(self, component: str, program: str, *, static: bool) -> None:
         """Compilers worked on a program; of libraries' packages the archives are in it."""
         for name, version in self._facts.tools(component).items():
-            part = parts.host_package(name, version, self._facts.platform.architecture)
-            if not name.endswith(_LINKED):
+            part = parts.host_package(name, version, self._facts.architecture_of(name))
+            if not part.name.endswith(_LINKED):
                 self._link(self.add(part), Relation.BUILD_TOOL_OF, program)
             else:
-                key = self.add(replace(part, key=f"deb:{name}={part.version}", kind=Kind.PACKAGE))
+                key = self.add(replace(part, key=f"deb:{part.name}={part.version}", kind=Kind.PACKAGE))
                 self._link(program, Relation.STATIC_LINK if static else Relation.DEPENDS_ON, key)
 
 

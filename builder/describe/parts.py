@@ -63,6 +63,7 @@ def package(name: str, facts: Mapping[str, str], suite: str) -> Part:
 
 def host_package(name: str, version: str, architecture: str) -> Part:
     """A package of the machine that built, by the version that decided a step's content id."""
+    name = name.partition(":")[0]  # `libc6-dev:arm64`
     plain, _, rest = version.partition("; ")
     debian = _DEBIAN_VERSION.fullmatch(plain) is not None and (bool(rest) or " " not in version)
     return Part(

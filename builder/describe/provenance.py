@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from builder.buildroot.cross import machine_of
+from builder.buildroot.model import package_of
 from builder.describe import published, purl
 from builder.describe.model import Bill, Kind
 from builder.describe.names import HOME
@@ -88,7 +90,10 @@ def _dependencies(facts: BuildFacts, bill: Bill) -> Iterator[dict[str, Any]]:
 
 
 def _locked(facts: BuildFacts) -> Iterator[dict[str, Any]]:
-    for locked in (*facts.lock.buildroot, *facts.lock.inputs):
+    machine = machine_of(facts.lock.buildroot) or facts.platform.architecture
+    for locked in facts.lock.buildroot:
+        yield from _input(locked, package_of(locked)[0].partition(":")[2] or machine)
+    for locked in facts.lock.inputs:
         yield from _input(locked, facts.platform.architecture)
     for chart in facts.lock.charts:
         kind = "sha256" if chart.source else "sealiftTree"
@@ -121,6 +126,7 @@ def _input(locked: LockedInput, architecture: str) -> Iterator[dict[str, Any]]:
     elif kind in ("deb", "deb-source"):
         suite, _, word = rest.rpartition("/")
         name, _, version = word.partition("=")
+        name = name.partition(":")[0]
         arch = "source" if kind == "deb-source" else architecture
         uri = purl.debian(name, version, architecture=arch, suite=suite)
         for file in locked.files:
@@ -152,7 +158,7 @@ def _crypto(bill: Bill) -> dict[str, dict[str, str]]:
 
 def _builder(facts: BuildFacts) -> Iterator[dict[str, Any]]:
     for name, version in sorted(facts.all_tools().items()):
-        part = host_package(name, version, facts.platform.architecture)
+        part = host_package(name, version, facts.architecture_of(name))
         yield {"name": name, "uri": part.purl}
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from builder.buildroot.model import ROOT, c_packages, closure, needs_of, tool_versions
+from builder.buildroot.cross import component_needs, machine_of, tools_named
+from builder.buildroot.model import ROOT, c_packages, closure, tool_versions
 from builder.lock.model import Lock
 from builder.plan.model import Receipt, Step
 from builder.recipe.model import Recipe
@@ -28,7 +29,12 @@ def licences_name(component: str) -> str:
 
 def component_of(step: str) -> str:
     """A step's name -> the component whose sources it reads: `component runc`, `licences runc` -> `runc`."""
-    return step.removeprefix("component ").removeprefix("licences ")
+    return step.removeprefix("component ").removeprefix("licences ").partition(" for ")[0]
+
+
+def _is_own(step: str) -> bool:
+    """Whether it makes a component for the bundle, and not for the machine that builds it."""
+    return step.startswith("component ") and " for " not in step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +61,10 @@ class BuildFacts:
         }
         return Digest.of(jsontext.encode_canonical(document))
 
+    def architecture_of(self, tool: str) -> str:
+        """The architecture of a C tool or library, by its package's name."""
+        return tool.partition(":")[2] or machine_of(self.lock.buildroot) or self.platform.architecture
+
     @property
     def sandbox(self) -> str:
         """Where the steps ran: `network namespace`, `build root SUITE`, `none` if one could have reached a network."""
@@ -66,13 +76,15 @@ class BuildFacts:
         """The C tools that a component was built with: package -> version; of the build root, or the machine's."""
         found: Any = self.steps[f"component {component}"].description.get("tools", {})
         if ROOT in found:
-            packages = closure(self.lock.buildroot, needs_of(self.recipe.components[component]))
-            found = tool_versions(packages, c_packages(self.recipe)[component])
+            machine = machine_of(self.lock.buildroot)
+            needs = component_needs(self.recipe.components[component], self.recipe, self.platform, machine)
+            names = tools_named(c_packages(self.recipe)[component], self.platform, machine)
+            found = tool_versions(closure(self.lock.buildroot, needs), names)
         return {str(name): str(version) for name, version in found.items()}
 
     def all_tools(self) -> Mapping[str, str]:
         """Those of all components; one machine has one version of each."""
-        names = (name.removeprefix("component ") for name in self.steps if name.startswith("component "))
+        names = (name.removeprefix("component ") for name in self.steps if _is_own(name))
         return {tool: version for name in names for tool, version in self.tools(name).items()}
 
     def described(self, name: str) -> Iterator[str]:

@@ -1,11 +1,15 @@
 """What a lock has by digest: packages, files of URLs, charts, images; each with the names that a fetch calls it by."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from builder.inputs.model import blob_source
 from builder.lock.imagetext import MIRROR
-from builder.lock.model import Lock, LockedFile
+from builder.lock.model import Lock, LockedFile, LockedInput
+
+_DEB: Final = re.compile(r"_(?!amd64|all)([a-z0-9]+)\.deb$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,13 +25,22 @@ def blob_inputs(lock: Lock, *, root: bool = True) -> Iterator[Blobs]:
     """All of a lock; `root`: those of the build root too."""
     for each in (*(lock.buildroot if root else ()), *lock.inputs):
         if each.files:
-            source = blob_source(each.source, each.files[0].digest)
+            source = blob_source(_source(each), each.files[0].digest)
             yield Blobs(source=source, names=frozenset({each.component, each.source}), files=each.files)
     for chart in lock.charts:
         if chart.source:
             file = LockedFile(name=f"{chart.name}-{chart.version}.tgz", size=chart.size, digest=chart.digest)
             yield Blobs(source=blob_source(chart.source, chart.digest), names=frozenset({chart.source}), files=(file,))
     yield from image_inputs(lock)
+
+
+def _source(each: LockedInput) -> str:
+    """A package of another architecture than the usual one is called so: one name stands for one content."""
+    package, _, version = each.source.partition("=")
+    architecture = _DEB.search(each.files[0].name)
+    if not each.source.startswith("deb:") or architecture is None or ":" in package.removeprefix("deb:"):
+        return each.source
+    return f"{package}:{architecture[1]}={version}"
 
 
 def image_inputs(lock: Lock) -> Iterator[Blobs]:

@@ -42,7 +42,10 @@ def fill(sources: Sources, target: Path | None, options: FetchOptions, jobs: int
     """Brings all that a lock names into the store, and into the archive `target`; raises what both raise."""
     recipe, lock = sources.recipe, sources.lock
     with options.store.lock():  # a build that starts now must not tidy our folders away
-        names = (*fetch(recipe, lock, options), *_images(lock, options))
+        names: tuple[str, ...] = ()
+        for platform in recipe.platforms:
+            own = sources.of(platform)
+            names += (*fetch(own.recipe, own.lock, options), *_images(own.lock, options))
         if target is None:
             return Fetched(names=names)
         options.say(f"writing {target}")

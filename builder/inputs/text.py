@@ -36,7 +36,9 @@ MAX_SIZE: Final = 64 << 20  # bytes of an index; the default recipe's has half a
 _MAX_FILE: Final = 1 << 40  # bytes
 _STEP: Final = r"(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~+-]+"
 _MODULE: Final = re.compile(rf"(?:go|go-mod):{_STEP}(?:/{_STEP})*@v[A-Za-z0-9.+-]+")
-_PACKAGE: Final = re.compile(r"(?:deb|deb-source):[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+=[A-Za-z0-9.+:~-]+")
+_PACKAGE: Final = re.compile(
+    r"(?:deb|deb-source):[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+(?::[a-z0-9]+)?=[A-Za-z0-9.+:~-]+"
+)
 _H1: Final = re.compile(r"h1:[A-Za-z0-9+/]{43}=")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]*")
 _BUNDLE: Final = re.compile(r"[a-z0-9][a-z0-9.-]*@[A-Za-z0-9][A-Za-z0-9._+-]*")

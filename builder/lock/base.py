@@ -37,7 +37,7 @@ def with_base(recipe: Recipe, old: Lock | None, base: Lock | None) -> Lock | Non
         old,
         epoch=base.epoch,
         tools=_tools(old, base),
-        buildroot=base.buildroot,
+        buildroot=_root(old, base),
         inputs=tuple(each for name in recipe.components for each in _inputs(recipe, name, old, base)),
         charts=tuple(_charts(recipe, old, base)),
         images=tuple(_images(recipe, old, base)),
@@ -47,6 +47,14 @@ def with_base(recipe: Recipe, old: Lock | None, base: Lock | None) -> Lock | Non
 def _inputs(recipe: Recipe, name: str, old: Lock, base: Lock) -> tuple[LockedInput, ...]:
     found = base.of(name)
     return found if is_pinned(recipe.components[name], found) else old.of(name)
+
+
+def _root(old: Lock, base: Lock) -> tuple[LockedInput, ...]:
+    """The base's, and groups that only the other one needs, while they were found beside these same packages."""
+    known = {each.component for each in base.buildroot}
+    if any(each not in base.buildroot for each in old.buildroot if each.component in known):
+        return base.buildroot
+    return (*base.buildroot, *(each for each in old.buildroot if each.component not in known))
 
 
 def _tools(old: Lock, base: Lock) -> tuple[LockedTool, ...]:

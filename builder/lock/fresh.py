@@ -3,14 +3,16 @@
 A lock that does not is refused with every difference in words; nothing is resolved again silently.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from builder.buildroot.model import stale
+from builder.buildroot.cross import stale
 from builder.errors import RecipeError
 from builder.lock.elsewhere import stale_image_sources
 from builder.lock.imagediff import unlocked_images
 from builder.lock.model import Lock, LockedInput
+from builder.lock.perplatform import fits, lock_for
 from builder.lock.witnessed import is_same, witnessed
 from builder.recipe.digest import recipe_digest
 from builder.recipe.fetched import ImageFilesComponent, PublishedChart, UrlComponent
@@ -26,7 +28,9 @@ from bundles.errors import SealiftError
 
 def check_fresh(recipe: Recipe, lock: Lock) -> None:
     """Returns when the lock is this recipe's and unedited; raises RecipeError that lists every difference."""
-    found = [*_missing(recipe, lock), *stale(recipe, lock.buildroot), *_changed(recipe, lock)]
+    found = [*_of_all(recipe, lock, _missing), *stale(recipe, lock.buildroot), *_of_all(recipe, lock, _changed)]
+    found += [f"component {each.component}: {each.source} is of no platform of the recipe" for each in lock.inputs
+              if not any(fits(each, platform) for platform in recipe.platforms)]  # fmt: skip
     if lock.recipe != recipe_digest(recipe) and not found:
         found.append("an option of the recipe changed (stamps, tags, commands, images, ...)")
     if found:
@@ -35,6 +39,12 @@ def check_fresh(recipe: Recipe, lock: Lock) -> None:
         raise RecipeError(
             f"the lock is not this recipe's any more:\n{rows}", where=recipe.folder / "lock.yaml", hint=hint
         )
+
+
+def _of_all(recipe: Recipe, lock: Lock, look: Callable[[Recipe, Lock], Iterable[str]]) -> Iterator[str]:
+    """What is wrong for any platform, each line once."""
+    parts = ((replace(recipe, platforms=(each,)), lock_for(lock, each)) for each in recipe.platforms)
+    yield from dict.fromkeys(line for part in parts for line in look(*part))
 
 
 def _missing(recipe: Recipe, lock: Lock) -> Iterator[str]:

@@ -11,15 +11,20 @@ from builder.recipe.taken import MirrorImage
 
 def image_changes(old: Lock, new: Lock) -> Iterator[str]:
     """Two locks -> one line per change."""
-    before, after = ({each.image: each for each in lock.images} for lock in (old, new))
-    for name in sorted(before.keys() | after.keys()):
-        one, two = before.get(name), after.get(name)
+    before, after = ({_key(each): each for each in lock.images} for lock in (old, new))
+    for key in sorted(before.keys() | after.keys()):
+        one, two = before.get(key), after.get(key)
+        name = key[0]
         if one is None:
-            yield f"image {name}: added {after[name].source}"
+            yield f"image {name}: added {after[key].source}"
         elif two is None:
             yield f"image {name}: removed {one.source}"
         elif one != two:
             yield f"image {name}: {_change(one, two)}"
+
+
+def _key(image: LockedImage) -> tuple[str, str]:
+    return image.image, image.platform
 
 
 def unlocked_images(recipe: Recipe, lock: Lock) -> Iterator[str]:

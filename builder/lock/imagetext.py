@@ -96,15 +96,19 @@ def image_values(image: LockedImage) -> dict[str, Any]:
 
 def sorted_images(images: Iterable[LockedImage]) -> list[LockedImage]:
     """In the order of the text."""
-    return sorted(images, key=lambda each: each.image)
+    return sorted(images, key=lambda each: (each.image, each.platform))
 
 
 def check_order(values: Sequence[Mapping[str, Any]], problem: Callable[[tuple[str, ...], str, str], None]) -> None:
     """Adds a problem for each image that is out of order or there twice."""
-    for number, (one, two) in enumerate(itertools.pairwise([each["image"] for each in values]), start=1):
+    for number, (one, two) in enumerate(itertools.pairwise(map(_order, values)), start=1):
         if two <= one:
             what = "stands twice" if two == one else "is out of order"
-            problem(("images", str(number)), f"{two} {what}", "run sealift lock again")
+            problem(("images", str(number)), f"{two[0]} {what}", "run sealift lock again")
+
+
+def _order(values: Mapping[str, Any]) -> tuple[str, str]:
+    return values["image"], values["platform"]
 
 
 def _blob(values: Mapping[str, Any]) -> LockedBlob:

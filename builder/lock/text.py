@@ -52,7 +52,7 @@ def _seen(text: str) -> str:
 
 _STEP = r"(?!\.\.?(?:[/@]|$))[A-Za-z0-9._~+-]+"
 _MODULE = rf"{_STEP}(?:/{_STEP})*@v[A-Za-z0-9.+-]+"
-_DEB = r"[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+=[A-Za-z0-9.+:~-]+"
+_DEB = r"[a-z0-9][A-Za-z0-9._/-]*/[a-z0-9][a-z0-9.+-]+(?::[a-z0-9]+)?=[A-Za-z0-9.+:~-]+"
 _LOCAL = r"(?:\./)?(?!\.\.?(?:/|$))[A-Za-z0-9_.][A-Za-z0-9._+~@-]*(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._+~@-]+)*"
 _IMAGE = r"[a-zA-Z0-9][A-Za-z0-9._:/@-]*#[a-z0-9]+(?:/[a-z0-9]+){1,2}"
 # No registry of packages is named: where they come from is the machine's own configuration.
@@ -190,8 +190,8 @@ def format_lock(lock: Lock) -> str:
 
 def _check_order(values: Mapping[str, Any], problem: Callable[[tuple[str, ...], str, str], None]) -> None:
     """A lock has one text: entries out of order or twice were not written by us."""
-    for name, key in (("tools", ("source",)), ("charts", ("name",)), *((n, ("component", "source")) for n in _GROUPS)):
-        keys = [tuple(entry[part] for part in key) for entry in values[name]]
+    for name, key in (("tools", _tool_key), ("charts", _chart_key), *((group, _input_key) for group in _GROUPS)):
+        keys = [key(entry) for entry in values[name]]
         for number, (one, two) in enumerate(itertools.pairwise(keys), start=1):
             if two <= one:
                 what = "stands twice" if two == one else "is out of order"
@@ -207,6 +207,21 @@ def _check_pins(values: Mapping[str, Any], problem: Callable[[tuple[str, ...], s
                 problem((name, str(number), key), f"{entry['source']} is not pinned by {key}", "run sealift lock again")
             if kind in ("deb", "url") and len(entry.get("files", ())) > 1:
                 problem((name, str(number), "files"), "it is one file", "run sealift lock again")
+
+
+def _tool_key(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return (entry["source"],)
+
+
+def _chart_key(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return (entry["name"],)
+
+
+def _input_key(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """One package may be there for several platforms, as files of different names."""
+    files = entry.get("files", ())
+    more = (files[0]["name"],) if files and entry["source"].startswith("deb:") else ()
+    return entry["component"], entry["source"], *more
 
 
 def _input(values: dict[str, Any]) -> LockedInput:
@@ -225,8 +240,9 @@ def _digest_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return fields | ({"digest": Digest(values["sha256"])} if "sha256" in values else {})
 
 
-def _input_order(each: LockedInput) -> tuple[str, str]:
-    return each.component, each.source
+def _input_order(each: LockedInput) -> tuple[str, ...]:
+    more = (each.files[0].name,) if each.files and each.source.startswith("deb:") else ()
+    return each.component, each.source, *more
 
 
 def _tool_values(tool: LockedTool) -> dict[str, Any]:

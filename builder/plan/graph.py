@@ -1,7 +1,7 @@
 """Recipe and lock -> the jobs of a build, and what is known about each before anything runs. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from builder.errors import RecipeError
@@ -50,6 +50,15 @@ Sizes = Mapping[str, Mapping[str, int]]  # bytes by component and output
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """The building machine: its platform, the lock for it, and its tools by component name (see steps.tools)."""
+
+    platform: Platform
+    lock: Lock
+    tools: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A step in the plan: its content id, and whether the store has it."""
 
@@ -92,16 +101,18 @@ def make_jobs(
     platform: Platform,
     tools: Mapping[str, Mapping[str, str]],
     sizes: Sizes = MappingProxyType({}),
+    machine: Machine | None = None,
 ) -> tuple[Job, ...]:
     """The jobs of everything that the recipe's archives hold; `tools` by component name (see steps.tools).
 
     `sizes`: bytes of files, and of outputs that are built already; they make estimates better and decide nothing else.
+    `machine`: where this runs, when that is another platform: what the build itself runs is built for it, too.
     Components that no archive asks for are left out. Raises RecipeError where the lock lacks an input.
     """
     charts = {locked.name: locked for locked in lock.charts}
     images = [recipe.images[name] for names in recipe.archives.values() for name in names]
     used = {placement.component for one in images for placements in one.layers for placement in placements}
-    used |= {recipe.helm} if recipe.helm else set()
+    used |= {recipe.helm} if recipe.helm and machine is None else set()
     used |= {one.component for one in images if isinstance(one, ArchiveImage) and one.component}
     components = [component for component in recipe.components.values() if component.name in used]
     jobs = [
@@ -113,7 +124,11 @@ def make_jobs(
         jobs += [_chart_job(one, _locked_chart(charts, name), lock.epoch) for name, one in recipe.charts.items()]
         jobs += [licences.describe_chart(one) for one in recipe.charts.values()]
         if recipe.helm:
-            jobs += [render.describe(one, recipe.helm) for one in recipe.charts.values()]
+            helm = recipe.helm
+            if machine is not None:
+                jobs.append(_for_machine(recipe.components[helm], recipe, machine, sizes))
+                helm = jobs[-1].step.name.removeprefix("component ")
+            jobs += [render.describe(one, helm) for one in recipe.charts.values()]
     for one in images:
         if isinstance(one, MirrorImage):
             jobs.append(mirrored.describe(one, lock.image(one.name)))
@@ -142,6 +157,14 @@ def make_plan(jobs: Sequence[Job], cached: Iterable[Digest]) -> Plan:
         job.step.name: Row(step=job.step, id=ids[job.step.name], cached=ids[job.step.name] in known) for job in jobs
     }
     return Plan(jobs=tuple(jobs), rows=rows)
+
+
+def _for_machine(component: Component, recipe: Recipe, machine: Machine, sizes: Sizes) -> Job:
+    """A component as the building machine runs it, in a bundle for another platform."""
+    tools = machine.tools.get(component.name, {})
+    job = _component_job(component, recipe, machine.lock, machine.platform, tools, sizes)
+    step = replace(job.step, name=f"{job.step.name} for {machine.platform}")
+    return replace(job, step=step, platform=machine.platform)
 
 
 def _component_job(

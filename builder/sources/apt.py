@@ -33,18 +33,26 @@ _NOT_DEBIAN: Final = "Debian packages need apt: build on Debian or a derivative 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AptClient:
-    """apt-get and apt-cache for one Debian architecture (`amd64`). `host_env` is our own environment."""
+    """apt-get and apt-cache for one Debian architecture (`amd64`). `host_env` is our own environment.
+
+    `foreign`: more architectures, whose packages are called `NAME:ARCHITECTURE`.
+    """
 
     store: Store
     host_env: Mapping[str, str] = field(repr=False)
     architecture: str
     offline: bool = False
     cancel: Cancel | None = None
+    foreign: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where the private lists are."""
-        return self.store.sources / f"apt-{self.architecture}"
+        return self.store.sources / "-".join(("apt", *self._architectures))
+
+    @property
+    def _architectures(self) -> tuple[str, ...]:
+        return (self.architecture, *self.foreign)
 
     def update(self) -> None:
         """Derives the private lists from the machine's and brings them up to date; raises MissingError, StepError."""
@@ -99,7 +107,10 @@ class AptClient:
         listed = self._cache(["madison", *(name for name, _ in pairs)], "packages")
         found: dict[str, Package] = {}
         for package, (name, version) in zip(packages, pairs, strict=True):
-            files, suite = binary_file(shown, name, version), parse_madison(listed, name, version, sources=False)
+            files, suite = (
+                binary_file(shown, name, version, self.architecture),
+                parse_madison(listed, name, version, sources=False),
+            )
             if not files or suite is None:
                 raise MissingError(f"no archive lists the package {package}", where="apt")
             found[package] = Package(suite=suite, files=files)
@@ -162,7 +173,7 @@ class AptClient:
             "Dir::Etc::sourcelist": folder / "sources.list",
             "Dir::Etc::sourceparts": folder / "sources.list.d",
             "APT::Architecture": self.architecture,
-            "APT::Architectures": self.architecture,
+            "APT::Architectures": ",".join(self._architectures),
             "APT::Sandbox::User": "root",  # apt's own user could not read the store of another
             "APT::Update::Error-Mode": "any",  # old lists in place of new ones are a failure
             "Acquire::Retries": 3,

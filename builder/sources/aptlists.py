@@ -14,7 +14,7 @@ from bundles.digest import Digest
 from bundles.errors import FormatError
 
 # Debian policy 5.6.7 (package names), 5.6.12 (versions); file names of pools hold nothing else.
-PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?")  # with `:ARCHITECTURE` for another one
 VERSION: Final = re.compile(r"[A-Za-z0-9.+~:-]+")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]*")
 _SIZE: Final = re.compile(r"[0-9]{1,15}")
@@ -94,10 +94,16 @@ def source_files(text: str, name: str, version: str) -> tuple[LockedFile, ...] |
     return None
 
 
-def binary_file(text: str, name: str, version: str) -> tuple[LockedFile, ...] | None:
-    """Output of `apt-cache show` -> the one file of that package version; None when it is not listed."""
+def binary_file(text: str, name: str, version: str, machine: str = "") -> tuple[LockedFile, ...] | None:
+    """Output of `apt-cache show` -> the one file of that package version; None when it is not listed.
+
+    `name` is NAME:ARCHITECTURE for a package of another one than `machine`, apt's own.
+    """
+    plain, _, other = name.partition(":")
+    wanted = {"all", other or machine}
     for record in parse_records(text):
-        if record.get("Package") == name and record.get("Version") == version and "Filename" in record:
+        fits = not (other or machine) or record.get("Architecture", "all") in wanted
+        if fits and record.get("Package") == plain and record.get("Version") == version and "Filename" in record:
             return (_file(record.get("SHA256", ""), record.get("Size", ""), record["Filename"].rpartition("/")[2]),)
     return None
 

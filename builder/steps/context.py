@@ -18,7 +18,8 @@ class StepContext:
     """`folder` is private, empty, and gone afterwards; `needed` holds the receipts of the step's needs by name.
 
     `jobs` is how many threads or compiler processes the step may use; it never decides a byte. `host` holds the few
-    variables of the caller's environment that programs need (PATH).
+    variables of the caller's environment that programs need (PATH). `machine` is the building machine's platform, None
+    where it is the one that is built for.
     """
 
     store: Store
@@ -31,16 +32,21 @@ class StepContext:
     needed: Mapping[str, Receipt]
     jobs: int
     cancel: Cancel
+    machine: Platform | None = None
     host: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A step and how it is run. Jobs of one `lane` run one after the other."""
+    """A step and how it is run. Jobs of one `lane` run one after the other.
+
+    `platform`: what it makes programs for, where that is not the bundle's: a program that this build itself runs.
+    """
 
     step: Step
     run: Callable[[StepContext], Receipt]
     lane: str = ""
+    platform: Platform | None = None
 
 
 def clean_environment(context: StepContext, **more: str) -> dict[str, str]:

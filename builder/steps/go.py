@@ -33,7 +33,8 @@ _NATIVE_MODULE: Final = "v1.0.0"  # the frozen FIPS 140-3 module of Go's crypto 
 # Bytes in the store: sources and compiled packages of a module, then each program; the default recipe takes 5.1 GB.
 _MODULE_SPACE: Final = 700_000_000
 _PROGRAM_SPACE: Final = 200_000_000
-_GOAMD64: Final = "v1"
+# Programs for every processor of an architecture (go.dev/wiki/MinimumRequirements).
+_LEVELS: Final = {"amd64": {"GOAMD64": "v1"}, "arm64": {"GOARM64": "v8.0"}}
 
 
 def describe(
@@ -125,8 +126,7 @@ def variables(component: GoComponent, context: StepContext, place: Place) -> dic
         "CGO_ENABLED": "1" if uses_c(component, recipe) else "0",
         **place.go_caches(),
     }
-    if context.platform.architecture == "amd64":
-        more["GOAMD64"] = _GOAMD64
+    more |= _LEVELS.get(context.platform.architecture, {})
     if fips_of(component, recipe) is Fips.BORINGCRYPTO:
         more["GOEXPERIMENT"] = "boringcrypto"
     if fips_of(component, recipe) is Fips.GO_NATIVE:

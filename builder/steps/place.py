@@ -1,11 +1,11 @@
 """Where the commands of a step run: on the machine without network, or inside the recipe's build root."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from builder.buildroot import room
+from builder.buildroot import cross, room
 from builder.buildroot.model import closure, closure_digest
 from builder.buildroot.room import Bound, Room
 from builder.buildroot.unpack import ensure_root
@@ -42,7 +42,7 @@ class OnMachine:
 
     def go_program(self) -> str:
         """In the store's module cache."""
-        return str(toolchain_folder(self.context.store, str(self.context.recipe.go), self.context.platform) / "bin/go")
+        return str(_toolchain(self.context) / "bin/go")
 
     def go_caches(self) -> dict[str, str]:
         """Those of the store."""
@@ -64,10 +64,11 @@ class OnMachine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InRoot:
-    """The build root, with the step's own folder at /build."""
+    """The build root, with the step's own folder at /build; `more` is what every command is told."""
 
     context: StepContext
     within: Room
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def seen(self, path: Path) -> str:
         """Where it is bound."""
@@ -84,7 +85,7 @@ class InRoot:
     def run(self, argv: Sequence[str], *, cwd: Path, what: str, env: Mapping[str, str]) -> None:
         """With nothing of the machine: its environment ends here."""
         context = self.context
-        inside = room.environment(context.lock.epoch, env)
+        inside = room.environment(context.lock.epoch, {**self.more, **env})
         run_program(
             self.within.wrap(argv, cwd=cwd, env=inside),
             cwd=context.folder,
@@ -103,16 +104,25 @@ def place_for(context: StepContext, needs: Sequence[str], *, go: bool = False, c
     """
     if context.recipe.buildroot is None:
         return OnMachine(context=context)
-    packages = closure(context.lock.buildroot, needs)
+    machine = cross.machine_of(context.lock.buildroot)
+    packages = closure(context.lock.buildroot, cross.needs_for(needs, context.platform, machine, c=c))
     binds = [Bound(source=context.folder, place=room.WORK, writable=True)]
     if go:
         store = context.store
         cache = store.go_build_within(closure_digest(packages)) if c else store.go_build
         binds += [
-            Bound(source=toolchain_folder(store, str(context.recipe.go), context.platform), place=room.GO),
+            Bound(source=_toolchain(context), place=room.GO),
             Bound(source=store.go_mod, place=room.GO_MODULES),
             Bound(source=cache, place=room.GO_CACHE, writable=True),
         ]
     within = Room(root=ensure_root(context.store, packages), binds=tuple(binds))
     room.check_entry(within, context.folder, context.cancel)
-    return InRoot(context=context, within=within)
+    told = cross.variables(context.platform, machine, room.PATH) if c else {}
+    if told:
+        (context.folder / cross.SITE).write_text(cross.config_site(context.platform, machine))
+    return InRoot(context=context, within=within, more=told)
+
+
+def _toolchain(context: StepContext) -> Path:
+    """GOROOT of the locked toolchain, the one that runs on this machine."""
+    return toolchain_folder(context.store, str(context.recipe.go), context.machine or context.platform)

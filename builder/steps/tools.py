@@ -4,31 +4,36 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from builder.buildroot.model import ROOT, c_packages, closure, closure_digest, needs_of
+from builder.buildroot.cross import component_needs, machine_of
+from builder.buildroot.model import ROOT, c_packages, closure, closure_digest
 from builder.errors import StepError
 from builder.lock.model import Lock
 from builder.process import run
 from builder.recipe.model import Recipe
 from bundles.errors import MissingError
+from bundles.platform import Platform
 
 _FIRST_LINES = {"gcc": ["gcc", "--version"], "binutils": ["ld", "--version"], "make": ["make", "--version"]}
 
 
-def component_tools(recipe: Recipe, lock: Lock, env: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
-    """For each component that compiles C what decides its bytes: name -> version, or `buildroot` -> digest.
+def component_tools(
+    recipe: Recipe, lock: Lock, platform: Platform, env: Mapping[str, str]
+) -> Mapping[str, Mapping[str, str]]:
+    """For each component that compiles C what decides its bytes for a platform: name -> version; `buildroot` -> digest.
 
     Raises MissingError for what the machine lacks, RecipeError for what the lock lacks.
     """
     packages = c_packages(recipe)
     if recipe.buildroot is not None:
-        return {name: {ROOT: root_digest(recipe, lock, name)} for name in packages}
+        return {name: {ROOT: root_digest(recipe, lock, platform, name)} for name in packages}
     versions = host_tools({name for names in packages.values() for name in names}, env)
     return {component: {name: versions[name] for name in names} for component, names in packages.items()}
 
 
-def root_digest(recipe: Recipe, lock: Lock, component: str) -> str:
-    """The digest of the build root that a component is compiled in. Pure."""
-    return str(closure_digest(closure(lock.buildroot, needs_of(recipe.components[component]))))
+def root_digest(recipe: Recipe, lock: Lock, platform: Platform, component: str) -> str:
+    """The digest of the build root that a component is compiled in for a platform. Pure."""
+    needs = component_needs(recipe.components[component], recipe, platform, machine_of(lock.buildroot))
+    return str(closure_digest(closure(lock.buildroot, needs)))
 
 
 def host_tools(packages: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:

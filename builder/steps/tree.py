@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from builder.buildroot.cross import TRIPLETS
 from builder.facts.elf import elf_facts
 from builder.steps.debfile import DebFile, joined
 from bundles.errors import FormatError
 
-TRIPLETS: Final = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}  # Debian policy 9.1.1, multiarch
 _MAX_LINKS: Final = 8
 
 

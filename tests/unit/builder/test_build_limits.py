@@ -10,13 +10,14 @@ from builder.again import differences
 from builder.budget import growth_text
 from builder.build import BuildOptions, build, plan_build, read_sources
 from builder.deliver import _temporary
+from builder.errors import RecipeError
 from builder.plan.model import Output, Receipt
 from builder.progress import SilentTalk
 from builder.space import Space, check_space, estimate
 from builder.store import Store
 from builder.upkeep import clean_store
 from bundles.digest import Digest
-from bundles.errors import MissingError, SealiftError, UsageError
+from bundles.errors import SealiftError, UsageError
 from bundles.platform import Platform
 from tests.support.recipes import tiny_recipe, write_lock
 
@@ -64,7 +65,7 @@ def test_the_archives_of_a_finished_build_are_estimated_by_their_layers(tmp_path
 
 def test_a_machine_of_another_kind_is_refused_at_once(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path / "recipe")
-    with pytest.raises(MissingError, match="compiled for the machine"):
+    with pytest.raises(RecipeError, match="compiled in a build root alone"):
         build(recipe, options(tmp_path, SilentTalk(), host=Platform.parse("linux/arm64")))
 
 

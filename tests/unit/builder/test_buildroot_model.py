@@ -7,7 +7,8 @@ import pytest
 
 from builder.buildroot.keep import collect_roots, roots_of
 from builder.buildroot.locking import lock_buildroot
-from builder.buildroot.model import BASE_PACKAGES, closure, closure_digest, foreign, needs_of, stale
+from builder.buildroot.cross import stale
+from builder.buildroot.model import BASE_PACKAGES, closure, closure_digest, foreign, needs_of
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.plan.graph import content_ids, make_jobs
@@ -80,7 +81,7 @@ def lock(packages: tuple[LockedInput, ...] = ROOT) -> Lock:
 def ids(packages: tuple[LockedInput, ...] = ROOT, fips: Fips = Fips.OFF) -> dict[str, Digest]:
     """Content ids of the components; asking the machine for a compiler would fail here: there is no PATH."""
     made, locked = recipe(fips), lock(packages)
-    jobs = make_jobs(made, locked, AMD64, component_tools(made, locked, {"PATH": "/nowhere"}))
+    jobs = make_jobs(made, locked, AMD64, component_tools(made, locked, AMD64, {"PATH": "/nowhere"}))
     found = content_ids(jobs)
     return {name: found[f"component {name}"] for name in ("socat", "pause", "runc", "plain")}
 

@@ -1,0 +1,23 @@
+"""The bundles of a recipe, one for each platform."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from builder.build import BuildOptions, Built, build, read_sources
+from builder.platforms import chosen, machine_last, refuse_other_machine
+from bundles.errors import UsageError
+
+
+def build_all(recipe_folder: Path, options: BuildOptions, wanted: str | None) -> tuple[Built, ...]:
+    """Recipe folder and what `--platform` says (None: every one) -> the bundles, this machine's own last.
+
+    Raises what `build` does; what no machine like this can build is refused before anything is built.
+    """
+    sources = read_sources(recipe_folder)
+    platforms = machine_last(chosen(sources.recipe, wanted), options.host)
+    if options.against is not None and len(platforms) > 1:
+        raise UsageError("a bundle is of one platform", where=recipe_folder, want="--platform, with --against")
+    for platform in platforms:
+        own = sources.of(platform)
+        refuse_other_machine(own.recipe, own.lock, options.host)
+    return tuple(build(recipe_folder, replace(options, platform=platform)) for platform in platforms)
