@@ -43,9 +43,10 @@ def command(
     """Move RECIPE_DIR to the newest patches in their lines, lock it anew, and say what changed in the lock.
 
     Go modules stay in their major.minor line, Debian packages in their suite with its updates and security, Go itself
-    in its line. COMPONENT: names of components; `go` is the toolchain, `buildroot` the packages of the build root. In
-    the recipe only the versions change, comments and layout stay; the bundle gets its next version and sequence. What
-    is pinned by an address alone (files of URLs, images, charts) is not looked at: `sealift lock --check` shows drift.
+    in its line, tags of published images and versions of published charts in theirs. COMPONENT: names of components,
+    mirrored images and charts; `go` is the toolchain, `buildroot` the packages of the build root. In the recipe only
+    the versions change, comments and layout stay; the bundle gets its next version and sequence. What is pinned by a
+    digest or an address alone (files of URLs) is not looked at: `sealift lock --check` shows drift.
     """
     from builder.progress import make_talk
     from builder.resolve import ResolveOptions

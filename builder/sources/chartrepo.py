@@ -38,12 +38,7 @@ def find(data: bytes, chart: str, version: str, where: str) -> Entry:
 
     Raises MissingError that names what there is, FormatError for what can be read in two ways, LimitError.
     """
-    if len(data) > MAX_INDEX:
-        raise LimitError("the index is too large", where=where, want=f"<= {MAX_INDEX} bytes")
-    try:
-        found = _Reader(data.decode("utf-8"), where).versions(chart)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise FormatError(f"not an index of charts: {ascii(str(exc))[:200]}", where=where) from exc
+    found = _entries(data, chart, where)
     same = [entry for entry in found if entry.version == version]
     if not same:
         there = ", ".join(entry.version for entry in found[:20]) or "no such chart"
@@ -51,6 +46,20 @@ def find(data: bytes, chart: str, version: str, where: str) -> Entry:
     if len({(entry.url, entry.digest) for entry in same}) > 1:
         raise FormatError(f"the index says two things of {chart} {version}", where=where)
     return same[0]
+
+
+def versions(data: bytes, chart: str, where: str) -> list[str]:
+    """All versions of a chart that the index lists; errors as `find`, none for a chart that it does not know."""
+    return [entry.version for entry in _entries(data, chart, where)]
+
+
+def _entries(data: bytes, chart: str, where: str) -> list[Entry]:
+    if len(data) > MAX_INDEX:
+        raise LimitError("the index is too large", where=where, want=f"<= {MAX_INDEX} bytes")
+    try:
+        return _Reader(data.decode("utf-8"), where).versions(chart)
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise FormatError(f"not an index of charts: {ascii(str(exc))[:200]}", where=where) from exc
 
 
 class _Reader:

@@ -59,13 +59,15 @@ def _at(node: Any, path: Path) -> Any:
     return node
 
 
-def has(data: bytes, path: Path) -> bool:
-    """Whether a file has a scalar there: a derived recipe has some of its base's entries only there."""
+def has(data: bytes, path: Path, text: str = "") -> bool:
+    """Whether a file has a scalar there, with `text` in it: a derived recipe has some of its base's entries only there,
+    and `$version` stands for another one.
+    """
     try:
-        _at(yaml.compose(data.decode(), Loader=yaml.SafeLoader), path)
+        node = _at(yaml.compose(data.decode(), Loader=yaml.SafeLoader), path)
     except FormatError:
         return False
-    return True
+    return text in node.value
 
 
 def still_says(files: Mapping[str, bytes], versions: Iterable[str]) -> list[str]:

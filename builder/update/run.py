@@ -21,7 +21,8 @@ from builder.sources.goclient import GoClient
 from builder.store import remove_tree
 from builder.update.edit import Edit, edited, has, still_says
 from builder.update.find import GO, ROOT, Asker, Newer, failure
-from builder.update.versions import next_bundle
+from builder.update.published import PublishedAsker, names_of
+from builder.update.versions import bare, next_bundle
 from bundles.errors import SealiftError, printable
 from bundles.files import make_folders, os_errors, write_atomic
 
@@ -74,18 +75,29 @@ def look(folder: Path, wish: Wish, options: ResolveOptions) -> Update:
     apt = _apt(recipe, options)
     go = GoClient(store=options.store, host_env=options.env, cancel=options.cancel)
     asker = Asker(go, apt, _suites(lock))
-    found = asker.newer(recipe, wish.names)
-    if asker.failures and (wish.names or len(asker.failures) == asker.asked):
-        raise failure(asker.failures)
+    published = PublishedAsker(options)
+    found = [*asker.newer(recipe, wish.names), *published.newer(recipe, wish.names)]
+    failures = [*asker.failures, *published.failures]
+    if failures and (wish.names or len(failures) == asker.asked + published.asked):
+        raise failure(failures)
     packages = _packages(recipe, lock, wish, apt)
     files = _files(folder)
-    ours = [each for each in found if each.edit.file in files and has(files[each.edit.file], each.edit.path)]
+    ours = [each for each in found if _in(files, each.edit, each.edit.old)]
     return Update(
         newer=tuple(ours),
         packages=tuple(packages),
-        elsewhere=tuple(f"{each} (in the base: update that one)" for each in found if each not in ours),
-        unknown=tuple(f"not looked at: {_reason(each)}" for each in asker.failures),
+        elsewhere=tuple(f"{each} ({_why_not(files, each.edit)})" for each in found if each not in ours),
+        unknown=tuple(f"not looked at: {_reason(each)}" for each in failures),
     )
+
+
+def _in(files: Mapping[str, bytes], edit: Edit, text: str = "") -> bool:
+    """Whether this recipe itself has what would be edited, with `text` in it."""
+    return edit.file in files and has(files[edit.file], edit.path, text)
+
+
+def _why_not(files: Mapping[str, bytes], edit: Edit) -> str:
+    return "goes by $version: update the bundle's" if _in(files, edit) else "in the base: update that one"
 
 
 def apply(folder: Path, update: Update, wish: Wish, options: ResolveOptions) -> Updated:
@@ -116,9 +128,9 @@ def _reason(error: SealiftError) -> str:
 
 
 def _check_names(recipe: Recipe, names: Collection[str]) -> None:
-    known = {*recipe.components, GO, ROOT}
-    if unknown := sorted(set(names) - known):
-        hint = f"there are: {', '.join(sorted(recipe.components))}; and {GO}, {ROOT}"
+    known = {*recipe.components, *names_of(recipe)}
+    if unknown := sorted(set(names) - known - {GO, ROOT}):
+        hint = f"there are: {', '.join(sorted(known))}; and {GO}, {ROOT}"
         raise RecipeError(f"no component {', '.join(unknown)}", where=recipe.folder, hint=hint)
 
 
@@ -163,7 +175,9 @@ def _bundle(recipe: Recipe, files: Mapping[str, bytes], update: Update, wish: Wi
     """New content needs a new version and a higher sequence: nodes go by them."""
     if wish.same_version:
         return
+    # A published image's tag has more than the version that a bundle is named after.
     moved = [(each.old, each.new) for each in update.newer]
+    moved += [(old, new) for each in update.newer if (old := bare(each.old)) != (new := bare(each.new))]
     version = wish.bundle or next_bundle(recipe.version, moved)
     yield Edit(file=keys.BUNDLE, path=("version",), old=recipe.version, new=version)
     if has(files[keys.BUNDLE], ("sequence",)):

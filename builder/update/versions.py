@@ -9,6 +9,7 @@ from typing import Final
 _MODULE: Final = re.compile(r"v(\d+)\.(\d+)\.(\d+)((?:\+incompatible)?)")
 _TOOLCHAIN: Final = re.compile(r"(1)\.(\d+)\.(\d+)")
 _RELEASE: Final = re.compile(r"(.*?)(\d+)([^0-9]*)")
+_TAG: Final = re.compile(r"(v?[0-9]+\.[0-9]+)\.([0-9]+)([!-~]{0,128})")
 _REBUILD: Final = re.compile(r"(.*[^A-Za-z0-9]?(?:rke2)?r)(\d+)")
 
 
@@ -35,6 +36,32 @@ def _newest(pattern: re.Pattern[str], version: str, served: Iterable[str]) -> st
         if int(other[3]) > best:
             best, found = int(other[3]), each
     return found
+
+
+def newest_tag(version: str, served: Iterable[str]) -> str:
+    """The newest of a tag's or a chart's line (same major, minor, same form behind the patch), or `version` itself.
+
+    `v3.6.7-k3s1-build20260126` goes to `v3.6.9-k3s1-build20260301`, never to `v3.6.9` or to a `-rc1`: who publishes
+    builds numbers them, and a form of its own is another thing. `3.6` and `latest` have no line.
+    """
+    now = _tag(version)
+    if now is None:
+        return version
+    later = [(found[2], each) for each in served if (found := _tag(each)) and found[:2] == now[:2]]
+    return max([(now[2], version), *later])[1]
+
+
+def _tag(text: str) -> tuple[str, str, tuple[int, ...]] | None:
+    """Line, form, and the numbers that count: patch first, then those behind it."""
+    if (found := _TAG.fullmatch(text)) is None:
+        return None
+    form = re.sub(r"[0-9]+", "#", found[3])
+    return found[1], form, (int(found[2][:99]), *map(int, re.findall(r"[0-9]+", found[3])))
+
+
+def bare(version: str) -> str:
+    """What is before the first `-` or `+`: `v1.34.5` of `v1.34.5-rke2r1-build20260227`."""
+    return re.split(r"[-+]", version, maxsplit=1)[0]
 
 
 def same_patch(version: str, old: str, new: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, MissingError, SealiftError
-from bundles.registry import documents
+from bundles.registry import documents, tags
 from bundles.registry import url as urls
 from bundles.registry.bandwidth import Bucket
 from bundles.registry.documents import Document, RemoteDescriptor
@@ -97,6 +97,10 @@ class HttpRegistry:
         """See protocol.Registry."""
         return self._any(repository, lambda endpoint: self._referrers(endpoint, digest, check))
 
+    def tags(self, repository: Repository, check: Check) -> list[str]:
+        """See protocol.Registry."""
+        return self._any(repository, lambda endpoint: self._tags(endpoint, check))
+
     def fetch(
         self, repository: Repository, digest: Digest, size: int, write: Write, check: Check,
         prefix: Iterable[bytes] = (),
@@ -162,6 +166,17 @@ class HttpRegistry:
                 patience.wait(exc.reason)
             finally:
                 answer.close()
+
+    def _tags(self, endpoint: Endpoint, check: Check) -> list[str]:
+        listing = tags.Listing(endpoint)
+        while listing.url is not None:
+            ask = Ask(method="GET", url=listing.url, where=listing.where, headers={"Accept": "application/json"})
+            answer = self.session.request(endpoint, ask, check)
+            try:
+                listing.take(answer.read(tags.MAX_ANSWER), answer.header("Link"))
+            finally:
+                answer.close()
+        return listing.tags
 
     def _referrers(self, endpoint: Endpoint, digest: Digest, check: Check) -> list[RemoteDescriptor]:
         found: list[RemoteDescriptor] = []

@@ -30,6 +30,9 @@ class Registry(Protocol):
     def referrers(self, repository: Repository, digest: Digest, check: Check) -> list[RemoteDescriptor]:
         """What refers to a manifest, by the API or the tag that stands in for it."""
 
+    def tags(self, repository: Repository, check: Check) -> list[str]:
+        """All tags of a repository, in the registry's order; MissingError where there is no such repository."""
+
     def fetch(
         self, repository: Repository, digest: Digest, size: int, write: Write, check: Check,
         prefix: Iterable[bytes] = (),

@@ -15,6 +15,7 @@ from bundles import oci
 from bundles.digest import Digest
 from bundles.errors import MissingError, SealiftError
 from bundles.platform import Platform
+from bundles.registry import tags
 from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.documents import EMPTY_CONFIG, EMPTY_DATA, Document, RemoteDescriptor, choose, read_index
 from bundles.registry.memory import in_memory
@@ -183,3 +184,19 @@ def oci_json(descriptor: RemoteDescriptor) -> bytes:
     from bundles import jsontext
 
     return jsontext.encode_canonical(descriptor)
+
+
+def test_tags_are_listed_page_by_page(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = peer.other("conformance/tagged")
+    names = ["a", "b", "v1.0.0", "v1.0.1", "z"]
+    for name in names:
+        peer.push(EMPTY_DATA, place)
+        peer.ours.push_manifest(place, name, of(
+            {"schemaVersion": 2, "mediaType": oci.MANIFEST, "layers": [], "annotations": {"name": name},
+             "config": {"mediaType": EMPTY_CONFIG.media_type, "digest": str(EMPTY_CONFIG.digest), "size": 2}}
+        ), no_check)  # fmt: skip
+    for page in (2, 1000):
+        monkeypatch.setattr(tags, "PAGE", page)
+        assert sorted(peer.ours.tags(place, no_check)) == names
+    with pytest.raises(MissingError):
+        peer.ours.tags(peer.other("conformance/nothing"), no_check)

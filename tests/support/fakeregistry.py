@@ -169,8 +169,7 @@ class _Handler(QuietHandler):
         if (refused := self._unauthorized(seen)) is not None:
             return refused
         if found := re.fullmatch(r"/v2/(.+)/tags/list", parts.path):
-            tags = [tag for where, tag in self.registry.manifests if where == found[1] and ":" not in tag]
-            return 200, {}, json.dumps({"name": found[1], "tags": sorted(tags)}).encode()
+            return self._tags(found[1], query)
         found = re.fullmatch(r"/v2/(.+?)/(blobs/uploads|blobs|manifests|referrers)/(.*)", parts.path)
         if not found:
             return 404, {}, b"404 page not found"
@@ -182,6 +181,16 @@ class _Handler(QuietHandler):
             "referrers": lambda: self._referrers(repository, name),
         }
         return served[kind]()
+
+    def _tags(self, repository: str, query: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+        tags = sorted(tag for where, tag in self.registry.manifests if where == repository and ":" not in tag)
+        if not tags:
+            return 404, {}, _error("NAME_UNKNOWN", "no such repository")
+        left = [tag for tag in tags if tag > query.get("last", "")]
+        page = left[: int(query.get("n", len(left)))]
+        more = f"/v2/{repository}/tags/list?n={len(page)}&last={page[-1]}" if len(page) < len(left) else ""
+        headers = {"Link": f'<{more}>; rel="next"'} if more else {}
+        return 200, headers, json.dumps({"name": repository, "tags": page}).encode()
 
     def _blob(self, repository: str, name: str) -> tuple[int, dict[str, str], bytes]:
         data = self.registry.blobs.get((repository, name))
