@@ -41,9 +41,13 @@ def copy_module(source: Path, target: Path, epoch: int) -> Path:
 
 
 def settle(folder: Path, epoch: int) -> None:
-    """One time for every file and folder: make compares them, and some programs keep them."""
+    """One time for every file and folder, and one mode for folders: commands see them, and some programs keep them.
+
+    The mode of a folder would else be the umask of whoever builds.
+    """
     with os_errors(folder):
         for path, _, names in os.walk(folder):
+            os.chmod(path, 0o755)
             for name in (*names, "."):
                 os.utime(os.path.join(path, name), (epoch, epoch), follow_symlinks=False)
 
