@@ -62,6 +62,15 @@ def seed(store: Path, found: list[Component]) -> None:
         shutil.copyfile(receipt, store / "steps" / receipt.name)
 
 
+def share_modules(store: Path) -> None:
+    """Gives another store the Go modules and toolchains that were fetched, as `build --check` does.
+
+    go itself fetches them, and where that is poisoned nobody could; every build holds them to its lock.
+    """
+    (store / "go").mkdir(parents=True, exist_ok=True)
+    (store / "go/mod").symlink_to(store_root() / "go/mod")
+
+
 def _copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
