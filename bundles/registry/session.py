@@ -114,7 +114,7 @@ class Session:
                     asked = answer.headers("WWW-Authenticate")
                     answer.close()
                     self._tokens.renew(endpoint, ask.actions, used, asked, ask.scopes)
-                    renewed += 1
+                    renewed += used is not None  # who came without a token had none refused
                     continue
             except Broken as exc:
                 fatal = exc.fatal or not (exc.connected or _origin(ask.url) in self._answered)
