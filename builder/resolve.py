@@ -59,7 +59,8 @@ class ResolveOptions:
     """How a lock is made.
 
     `now` in seconds becomes the epoch when something changed. `refresh` resolves again what the old lock pins, to show
-    drift. `same_version` allows other content under the same bundle version. `host` is the machine's platform, `env`
+    drift; `tags` asks registries anew what the tags of mirrored images stand for, and keeps all else that is pinned.
+    `same_version` allows other content under the same bundle version. `host` is the machine's platform, `env`
     its environment, `say` tells a line of progress.
     """
 
@@ -68,6 +69,7 @@ class ResolveOptions:
     env: Mapping[str, str] = field(repr=False)
     now: int
     refresh: bool = False
+    tags: bool = False
     same_version: bool = False
     reach: Reach = field(default_factory=Reach)
     say: Callable[[str], None] = lambda _: None
@@ -213,8 +215,9 @@ class _Resolver:
         """Those that are taken over from registries."""
         options = self._options
         return lock_mirrored(
-            self._recipe, self._lock, options.store, options.reach, options.env, options.cancel, options.say
-        )
+            self._recipe, self._lock, options.store, options.reach, options.env, options.cancel, options.say,
+            tags=options.tags,
+        )  # fmt: skip
 
     def inputs(self, *, first: bool) -> tuple[LockedInput, ...]:
         """Those of all components; but for the first platform only of those that differ between platforms."""

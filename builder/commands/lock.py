@@ -19,6 +19,9 @@ from bundles.errors import SealiftError, UsageError
     "--check", is_flag=True, help="Write nothing: resolve all again, show what drifted, exit 1 if anything did."
 )
 @click.option("--same-version", is_flag=True, help="Allow other content under the same version, while nobody has it.")
+@click.option(
+    "--tags", is_flag=True, help="Ask registries what the tags of mirrored images stand for now; all else stays pinned."
+)
 @options.inputs_option
 @options.registry_flags
 @options.mirror_option
@@ -30,6 +33,7 @@ def command(
     recipe_folder: Path,
     check: bool,
     same_version: bool,
+    tags: bool,
     inputs: Path | None,
     ca: tuple[Path, ...],
     plain: bool | None,
@@ -41,14 +45,12 @@ def command(
 ) -> None:
     """Pin every moving part of RECIPE_DIR in its lock.yaml, and say what changed.
 
-    What the lock pins already stays, unless the recipe asks for something else. Go modules are held against the
-    checksum database, Debian packages against their signed index. Review the lock like code.
+    What the lock pins already stays, unless the recipe asks for something else; --tags takes mirrored images as they
+    are now. Go modules are held against the checksum database, Debian packages against their signed index. Review the
+    lock like code.
 
     --check --inputs DIR asks nobody: it sees that the lock is this recipe's, and that the archive has all of it, whole.
     """
-    from builder.build import read_sources
-    from builder.inputs.archive import open_archive
-    from builder.inputs.look import check_archive
     from builder.lock.difference import difference
     from builder.lock.text import read_lock
     from builder.progress import make_talk
@@ -60,6 +62,10 @@ def command(
     if inputs is not None:
         if not check:
             raise UsageError("an archive has locked things alone", want="--check --inputs DIR")
+        from builder.build import read_sources
+        from builder.inputs.archive import open_archive
+        from builder.inputs.look import check_archive
+
         sources = read_sources(recipe_folder)
         count = check_archive(open_archive(inputs.absolute()), sources.lock, sources.digest)
         said = {"lock": str(recipe_folder / LOCK), "inputs": str(inputs), "files": count}
@@ -76,6 +82,7 @@ def command(
         now=int(time.time()),
         refresh=check,
         same_version=same_version,
+        tags=tags,
         reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
         say=talk.say,
     )

@@ -1,21 +1,24 @@
 """Whether what is locked of published files and charts is still what the recipe asks for."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.lock.model import LockedChart, LockedInput
 from builder.recipe.fetched import PublishedChart, UrlComponent, Witness
 from builder.recipe.model import CompileComponent, Recipe
 from builder.recipe.places import beside
-from builder.sources.witness import read_key
 from bundles.errors import SealiftError
-from bundles.signing.keys import PublicKey
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey
 
 
 def witnessed(recipe: Recipe, component: UrlComponent | CompileComponent, locked: LockedInput) -> Iterator[str]:
     """What a locked file is not that the recipe wants, in words; reads the key beside the recipe."""
     witness = component.witness
     try:
-        key = read_key(beside(recipe, witness.key)) if witness.key is not None else None
+        key = _key(beside(recipe, witness.key)) if witness.key is not None else None
     except SealiftError as exc:
         yield f"component {component.name}: {exc.message}: {witness.key}"
         return
@@ -23,7 +26,13 @@ def witnessed(recipe: Recipe, component: UrlComponent | CompileComponent, locked
         yield f"component {component.name}: {found}"
 
 
-def disagreement(locked: LockedInput, witness: Witness, key: PublicKey | None) -> str:
+def _key(path: Path) -> "PublicKey":
+    from builder.sources.witness import read_key  # it fetches and checks signatures: most builds do neither
+
+    return read_key(path)
+
+
+def disagreement(locked: LockedInput, witness: Witness, key: "PublicKey | None") -> str:
     """What a locked file is not that its witness wants, in words; "" for nothing. Pure."""
     if witness.sha256 is not None and witness.sha256 != locked.files[0].digest:
         return f"locked {locked.files[0].digest}, the recipe says {witness.sha256}"

@@ -19,15 +19,20 @@ WORKERS: Final = 8  # as many as a registry client has connections to one host
 
 def lock_mirrored(
     recipe: Recipe, old: Lock | None, store: Store, reach: Reach, env: Mapping[str, str], cancel: Cancel,
-    say: Callable[[str], None],
+    say: Callable[[str], None], *, tags: bool = False,
 ) -> tuple[LockedImage, ...]:  # fmt: skip
-    """All mirrored images of a recipe by the registries' answers of today, or by the old lock where it pins them."""
+    """All mirrored images of a recipe by the registries' answers of today, or by the old lock where it pins them.
+
+    With `tags`, a registry is asked for each image that the recipe names by a tag, once: one whose tag still stands for
+    what is pinned stays.
+    """
     platform = recipe.platforms[0]
     known = {each.image: each for each in old.images} if old is not None else {}
     images = [image for image in recipe.images.values() if isinstance(image, MirrorImage)]
-    kept = [known[image.name] for image in images if is_pinned(image, known.get(image.name), str(platform))]
-    names = {each.image for each in kept}
-    missing = [image for image in images if image.name not in names]
+    pinned = {each.name: known[each.name] for each in images if is_pinned(each, known.get(each.name), str(platform))}
+    missing = [each for each in images if each.name not in pinned or (tags and each.source.digest is None)]
+    asked = {each.name for each in missing}
+    kept = [pinned[each.name] for each in images if each.name not in asked]
     if not missing:
         return tuple(kept)
     say(f"locking {len(missing)} images" if len(missing) > 1 else f"locking {missing[0].source.name}")
@@ -38,9 +43,10 @@ def lock_mirrored(
                 seat.go_on()
                 cancel.check()
 
-            return resolve_image(registry, image, platform, store, check)
+            return resolve_image(registry, image, platform, batch.put, check, pinned.get(image.name))
 
-        found = Crew(one, lambda _: 1).all(missing, WORKERS)
+        with store.batch() as batch:
+            found = Crew(one, lambda _: 1).all(missing, WORKERS)
     return (*kept, *found)
 
 

@@ -1,6 +1,6 @@
 """Images as registries have them: resolved when they are locked, their documents brought by digest afterwards."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from builder.lock.images import LockedBlob, LockedImage
@@ -31,9 +31,12 @@ def source_of(locked: LockedImage) -> Reference:
 
 
 def resolve_image(
-    registry: Registry, image: MirrorImage, platform: Platform, store: Store, check: Check
-) -> LockedImage:
-    """Asks the registry which image it is today; its documents are kept in the store, layers are not fetched.
+    registry: Registry, image: MirrorImage, platform: Platform, put: Callable[[bytes], object], check: Check,
+    pinned: LockedImage | None = None,
+) -> LockedImage:  # fmt: skip
+    """Asks the registry which image it is today; its documents are given to `put`, layers are not fetched.
+
+    `pinned`: what is locked of it for this platform; returned as it is when the tag still stands for that.
 
     Raises MissingError for no such image or platform; FormatError for what is no container image, for foreign layers,
     for a config that is not its manifest's; SealiftError for registries that do not answer.
@@ -41,6 +44,8 @@ def resolve_image(
     repository, where = repository_of(image.source), image.source.name
     asked = str(image.source.digest) if image.source.digest else str(image.source.tag)
     top = registry.manifest(repository, asked, check)
+    if pinned is not None and top.digest == (pinned.index or pinned.manifest).digest:
+        return pinned
     chosen = top
     if top.is_index:
         listed = choose(read_index(top, where=where).manifests, platform, where=where)
@@ -50,7 +55,7 @@ def resolve_image(
     config = fetch_small(registry, repository, _locked(manifest.config), check)
     check_config(config, manifest, platform, where)
     for data in (top.data, chosen.data, config):
-        store.put(data)
+        put(data)
     return LockedImage(
         image=image.name,
         source=f"{MIRROR}{image.source.name}",

@@ -38,7 +38,7 @@ class Images:
         """
         named = MirrorImage(name=component.name, source=component.reference, reference=component.reference)
         with self.reach.opened(self.env) as registry:
-            found = resolve_image(registry, named, platform, self.store, self.cancel.check)
+            found = resolve_image(registry, named, platform, self.store.put, self.cancel.check)
         blobs = {_MANIFEST: found.manifest, "config": found.config}
         blobs |= {f"layer-{number}": layer for number, layer in enumerate(found.layers, 1)}
         return LockedInput(

@@ -7,7 +7,6 @@ from builder.errors import StepError
 from builder.lock.model import LockedChart, LockedFile
 from builder.plan.model import Output, Receipt, Step
 from builder.recipe.fetched import PublishedChart
-from builder.sources.charts import chart_in
 from builder.steps.chart import manifest_text
 from builder.steps.context import Job, StepContext
 from builder.steps.url import checked_blob
@@ -40,6 +39,8 @@ def chart_url(locked: LockedChart) -> str:
 
 
 def _run(chart: PublishedChart, locked: LockedChart, context: StepContext) -> Receipt:
+    from builder.sources.charts import chart_in  # with all that fetches: a build of what is there needs none of it
+
     file = LockedFile(name=f"{chart.name}.tgz", size=locked.size, digest=locked.digest)
     path = checked_blob(context.store, file)
     found = chart_in(path, locked.source)

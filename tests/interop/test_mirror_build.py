@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.lock.text import read_lock
 from bundles import index, oci
 from bundles.digest import Digest
 from tests.support.mirroring import done, sealift
@@ -76,6 +77,31 @@ def test_a_locked_image_is_built_again_offline_after_its_tag_moved_and_the_bundl
     shutil.rmtree(bundle)
     assert Path(done("build", recipe, "--output", site / "out", "--offline")) == bundle
     assert (bundle / index.INDEX_NAME).read_bytes() == before
+
+
+def test_tags_are_taken_as_they_are_now_when_that_is_asked_for_and_the_others_stay_pinned(
+    registry: Registry, site: Path
+) -> None:
+    images = {name: f"mirror: {registry.host}/up/{name}:v1" for name in ("moves", "stays", "many")}
+    for name in ("moves", "stays"):
+        push(registry, f"up/{name}", "v1", [layer({name: b"one"})])
+    push_index(registry, "up/many", "v1", [push(registry, "up/many", None, [layer({"a": b"amd"})])])
+    recipe = taking_recipe(site / "recipe", images)
+    done("lock", recipe)
+    before = {each.image: each for each in read_lock(recipe).images}
+    moved = push(registry, "up/moves", "v1", [layer({"moves": b"two"})])
+    done("lock", recipe)
+    assert {each.image: each for each in read_lock(recipe).images} == before
+    refused = sealift("lock", recipe, "--tags")
+    assert refused.code != 0 and "the version stays" in refused.err
+    done("lock", recipe, "--tags", "--same-version")
+    after = {each.image: each for each in read_lock(recipe).images}
+    assert after["moves"].manifest.digest == moved.digest != before["moves"].manifest.digest
+    assert [after[name] for name in ("stays", "many")] == [before[name] for name in ("stays", "many")]
+    bundle = Path(done("build", recipe, "--output", site / "out"))
+    assert f"blobs/sha256/{moved.digest.hex}" in archive_blobs(bundle)
+    held = (recipe / "lock.yaml").read_bytes()
+    assert "unchanged" in done("lock", recipe, "--tags") and (recipe / "lock.yaml").read_bytes() == held
 
 
 def test_offline_names_what_the_store_lacks(registry: Registry, site: Path) -> None:

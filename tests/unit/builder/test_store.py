@@ -41,6 +41,22 @@ def test_bytes_come_back_by_their_digest(store: Store) -> None:
     assert left_over(store) == []
 
 
+def test_what_is_put_in_a_batch_is_all_there_at_its_end_whoever_put_it_and_after_an_error(store: Store) -> None:
+    contents = [b"%d" % number for number in range(300)]
+    half = len(contents) // 2
+    with pytest.raises(KeyError), store.batch() as batch:
+        other = threading.Thread(target=lambda: [batch.put(data) for data in contents[:half]])
+        other.start()
+        found = [batch.put(data) for data in contents[half:] + contents[half:]]
+        other.join()
+        raise KeyError
+    assert found[:half] == [Digest.of(data) for data in contents[half:]]
+    for data in contents:
+        assert store.read(Digest.of(data)) == data
+        assert store.path(Digest.of(data)).stat().st_mode & 0o777 == 0o444
+    assert not left_over(store)
+
+
 def test_missing_content_is_named(store: Store) -> None:
     with pytest.raises(MissingError, match="sha256:"):
         store.open(STEP)
