@@ -115,7 +115,8 @@ def test_names_digests_and_archives_are_those_that_are_published(site: Site, bun
     sealift("verify", bundle, "--insecure-no-signature")
     index = index_of(bundle)
     assert [Path(archive.path).name.partition(".")[0] for archive in index.archives] == [
-        *("rke2-runtime", "rke2-images-core", "rke2-images-canal", "rke2-images-cilium", "rke2-images-ingress-nginx")
+        *("rke2-runtime", "rke2-images-core", "rke2-images-canal", "rke2-images-flannel", "rke2-images-cni-plugins"),
+        *("rke2-images-cilium", "rke2-images-ingress-nginx", "rke2-images-traefik"),
     ]
     for image in index.images:
         if image.why != "runtime":
@@ -127,23 +128,40 @@ def test_names_digests_and_archives_are_those_that_are_published(site: Site, bun
 
 def test_what_is_shown_of_it_are_the_choices_of_a_node(bundle: Path) -> None:
     shown = sealift("inspect", bundle).stdout
-    for key, name in (("cni", "canal"), ("cni", "cilium"), ("ingress-controller", "ingress-nginx")):
-        assert f"choice      {key}: {name}  (rke2-images-{name}.linux-amd64.tar, rke2-{name})" in shown
+    for row in (
+        "cni: canal  (rke2-images-canal.linux-amd64.tar, rke2-images-flannel.linux-amd64.tar, rke2-canal)",
+        "cni: cilium  (rke2-images-cilium.linux-amd64.tar, rke2-images-cni-plugins.linux-amd64.tar, rke2-cilium)",
+        "cni: flannel  (rke2-images-flannel.linux-amd64.tar, rke2-images-cni-plugins.linux-amd64.tar, rke2-flannel)",
+        "ingress-controller: ingress-nginx  (rke2-images-ingress-nginx.linux-amd64.tar, rke2-ingress-nginx)",
+        "ingress-controller: traefik  (rke2-images-traefik.linux-amd64.tar, rke2-traefik-crd, rke2-traefik)",
+    ):
+        assert f"choice      {row}" in shown, shown
 
 
 def test_a_node_of_it_has_all_programs_and_chooses_among_what_is_there(bundle: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     sealift_node("stage", bundle, "--data-dir", data, "--insecure-no-signature")
     told = sealift_node("extract", "--data-dir", data).stderr
-    assert "to choose here: cni: canal, cilium" in told
+    assert "to choose here: cni: canal, cilium, flannel" in told
     programs = {path.name for path in (data / "bin").iterdir()}
     assert programs == {"containerd", "containerd-shim-runc-v2", "ctr", "runc", "crictl", "kubelet", "kubectl"}
     index = index_of(bundle)
     assert str(choose_images(node_config(tmp_path), index).etcd).startswith("docker.io/rancher/hardened-etcd:")
-    chosen = decide(node_config(tmp_path, ("cni", "cilium")), index)
-    assert chosen.charts == {"rke2-canal"} and chosen.archives == {"images/rke2-images-canal.linux-amd64.tar"}
-    with pytest.raises(ProblemsError, match=r"traefik is not in the bundle: rke2 v1\.34\.5-rke2r1 has ingress-nginx"):
-        decide(node_config(tmp_path, ("ingress-controller", "traefik")), index)
+    assert left(index, tmp_path, ("cni", "cilium")) == {"canal", "flannel", "traefik"}
+    assert left(index, tmp_path, ("cni", "flannel"), ("ingress-controller", "traefik")) == {
+        "canal", "cilium", "ingress-nginx"
+    }  # fmt: skip
+    assert left(index, tmp_path) == {"cilium", "cni-plugins", "traefik"}  # canal and ingress-nginx, as RKE2 v1.34
+    nothing = left(index, tmp_path, ("cni", "none"), ("ingress-controller", "none"))
+    assert nothing == {"canal", "cilium", "cni-plugins", "flannel", "ingress-nginx", "traefik"}
+    with pytest.raises(ProblemsError, match=r"calico is not in the bundle: rke2 v1\.34\.5-rke2r1 has canal, cilium"):
+        decide(node_config(tmp_path, ("cni", "calico")), index)
+
+
+def left(index: BundleIndex, folder: Path, *settings: tuple[str, str]) -> set[str]:
+    """The archives of images that a node with these settings leaves where they are."""
+    chosen = decide(node_config(folder, *settings), index)
+    return {Path(path).name.partition(".")[0].removeprefix("rke2-images-") for path in chosen.archives}
 
 
 def test_ingress_nginx_is_only_ever_taken_as_it_is_published() -> None:
