@@ -60,12 +60,12 @@ def pull_from(given: From) -> StageReport:
     ensure_folder(given.layout.data)
     try:
         with passing(given.layout, given.asked, event="pull", what=given.place, now=given.now, say=given.say) as gate:
-            found = find(registry, given.place)
+            found = find(registry, given.place, given.platform)
             room = given.layout.pulled / Digest.of(found.data).hex
             ensure_folder(given.layout.pulled, SECRET_MODE)
             ensure_folder(room, SECRET_MODE)
             _decide(given, gate, found, signatures_of(registry, found), room)
-            pulled = pull_bundle(registry, given.place, room, given.progress)
+            pulled = pull_bundle(registry, given.place, room, given.progress, given.platform)
             return _admit(given, gate, pulled.folder, room)
     finally:
         registry.close()

@@ -15,6 +15,9 @@ from builder import options
 @click.option(
     "--output", type=options.FOLDER, metavar="DIR", required=True, help="Where the bundle's own folder is made."
 )
+@click.option(
+    "--platform", "wanted", metavar="OS/ARCH", help="Of bundles for several platforms which.  [default: this machine's]"
+)
 @options.registry_flags
 @options.mirror_option
 @options.progress_mode
@@ -23,6 +26,7 @@ from builder import options
 def command(
     place: str,
     output: Path,
+    wanted: str | None,
     ca: tuple[Path, ...],
     plain: bool | None,
     limit_rate: str | None,
@@ -37,16 +41,19 @@ def command(
     """
     from builder.registry import open_registry
     from bundles.errors import UsageError
+    from bundles.platform import Platform, from_machine
     from bundles.registry.place import parse_place
     from bundles.registry.pull import pull_bundle
     from bundles.talk import human_bytes
 
+    system = os.uname()
+    platform = Platform.parse(wanted) if wanted else from_machine(system.sysname, system.machine)
     source = parse_place(place)
     if not source.reference:
         raise UsageError("which tag or digest?", got=place, want="REGISTRY/REPOSITORY:TAG")
     registry = open_registry(os.environ, ca=ca, plain=plain, mirrors=mirrors, limit_rate=limit_rate)
     try:
-        pulled = pull_bundle(registry, source, output.absolute(), options.byte_progress(progress))
+        pulled = pull_bundle(registry, source, output.absolute(), options.byte_progress(progress), platform)
     finally:
         registry.close()
     if as_json:

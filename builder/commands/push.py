@@ -1,16 +1,21 @@
 """`sealift push`."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
 
+if TYPE_CHECKING:
+    from bundles.registry.site import Placed
+
 
 @click.command("push")
-@click.argument("bundle", type=options.PATH)
+@click.argument("bundles", metavar="BUNDLE...", type=options.PATH, nargs=-1, required=True)
 @click.argument("place", metavar="REGISTRY/REPOSITORY[:TAG]")
 @click.option(
     "--images",
@@ -23,7 +28,7 @@ from builder import options
 @options.json_flag
 @options.common
 def command(
-    bundle: Path,
+    bundles: tuple[Path, ...],
     place: str,
     site: str | None,
     ca: tuple[Path, ...],
@@ -32,7 +37,7 @@ def command(
     progress: str,
     as_json: bool,
 ) -> None:
-    """Put a bundle (a folder or a .sealift file) into a registry.
+    """Put a bundle (a folder or a .sealift file) into a registry; bundles of several platforms under one tag.
 
     Images are images there, so only what changed since the last release is sent; signatures, SBOMs and provenance are
     referrers. Without a tag it gets that of its version. A second push sends nothing. Credentials are those of docker
@@ -43,8 +48,8 @@ def command(
     from bundles.errors import UsageError
     from bundles.registry.opened import opened_bundle
     from bundles.registry.place import is_loopback, parse_place, parse_prefix
-    from bundles.registry.push import push_bundle
-    from bundles.registry.site import push_images, site_registries
+    from bundles.registry.platforms import push_bundles, push_images_of
+    from bundles.registry.site import site_registries
     from bundles.source import open_source
     from bundles.talk import human_bytes
 
@@ -55,19 +60,22 @@ def command(
     registry = open_registry(os.environ, ca=ca, plain=plain, limit_rate=limit_rate)
     talk = options.byte_progress(progress)
     try:
-        with open_source(bundle) as source, opened_bundle(source) as opened:
-            sent = push_bundle(opened, registry, target.repository, target.tag, talk)
-            placed = push_images(opened, registry, *prefix, sent, talk) if prefix is not None else []
+        with contextlib.ExitStack() as held:
+            opened = [held.enter_context(opened_bundle(held.enter_context(open_source(one)))) for one in bundles]
+            sent = push_bundles(opened, registry, target.repository, target.tag, talk)
+            placed: list[Placed] = []
             nodes = ""
             if prefix is not None:
-                nodes = site_registries(opened, *prefix, plain=is_loopback(prefix[0]) if plain is None else plain)
+                host, below = prefix
+                placed = push_images_of(opened, registry, host, below, sent.each, talk)
+                near = is_loopback(host) if plain is None else plain
+                nodes = site_registries(*opened, host=host, prefix=below, plain=near)
     finally:
         registry.close()
     reference = f"{target.repository}:{sent.tag}"
     if as_json:
         images = {one.reference: f"{one.repository}:{one.tag}@{one.digest}" for one in placed}
-        counts = {"blobs": sent.blobs, "bytes": sent.size, "manifests": sent.manifests, "referrers": sent.referrers}
-        said = {"bundle": str(bundle), "reference": reference, "digest": str(sent.digest), "sent": counts}
+        said = {"bundle": str(bundles[-1]), "reference": reference, "digest": str(sent.digest), "sent": sent.counts}
         click.echo(json.dumps(said | ({"images": images, "registries.yaml": nodes} if prefix is not None else {})))
         return
     for one in placed:
@@ -75,7 +83,9 @@ def command(
     if nodes:
         click.echo("# /etc/rancher/rke2/registries.yaml of the site's nodes:")
         click.echo(nodes)
+    counts = sent.counts
+    size = human_bytes(counts["bytes"])
     click.echo(
-        f"sent {sent.blobs} blobs, {human_bytes(sent.size)}, {sent.manifests} manifests, {sent.referrers} referrers"
+        f"sent {counts['blobs']} blobs, {size}, {counts['manifests']} manifests, {counts['referrers']} referrers"
     )
     click.echo(f"{reference}@{sent.digest}")

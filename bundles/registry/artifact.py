@@ -18,6 +18,7 @@ from bundles.registry.documents import EMPTY_CONFIG, TITLE, Document, RemoteDesc
 from bundles.signing import envelope, names
 
 BUNDLE: Final = "application/vnd.sealift.bundle.v1+json"
+BUNDLES: Final = "application/vnd.sealift.bundles.v1+json"  # an index of bundles for several platforms
 FILES: Final = "application/vnd.sealift.bundle.files.v1"  # what a node serves: one layer for each file, archives too
 SIGNATURE: Final = "application/vnd.sealift.signature.v1+json"
 MAX_PATH: Final = 512  # characters

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from bundles import index
 from bundles.digest import Digest
-from bundles.errors import FormatError, LimitError
+from bundles.errors import FormatError, LimitError, MissingError
 from bundles.index import INDEX_NAME, BundleIndex
+from bundles.platform import Platform
 from bundles.registry import artifact
-from bundles.registry.documents import TITLE, RemoteDescriptor, read_index, read_manifest
+from bundles.registry.documents import TITLE, Document, RemoteDescriptor, choose, read_index, read_manifest
 from bundles.registry.memory import in_memory
 from bundles.registry.place import Place, Repository
 from bundles.registry.protocol import Registry
@@ -30,9 +31,13 @@ class Found:
     signatures: tuple[RemoteDescriptor, ...] = ()
 
 
-def find(registry: Registry, place: Place) -> Found:
-    """What lies at a place; raises FormatError for what is no bundle."""
-    top = registry.manifest(place.repository, place.reference, no_check)
+def find(registry: Registry, place: Place, platform: Platform | None = None) -> Found:
+    """What lies at a place, where there are several the bundle of a platform.
+
+    Raises FormatError for what is no bundle, or not of the platform that it is listed for; MissingError for none.
+    """
+    given = registry.manifest(place.repository, place.reference, no_check)
+    top = _of_platform(registry, place.repository, given, platform, where=place)
     own = top
     if top.is_index:
         listed = artifact.own_manifest(read_index(top, where=place), where=place)
@@ -42,8 +47,29 @@ def find(registry: Registry, place: Place) -> Found:
     data = in_memory(registry, place.repository, layer.digest, layer.size)
     document = index.decode(data, where=f"{place}: {INDEX_NAME}")
     artifact.check_paths(document, where=f"{place}: {INDEX_NAME}")
+    if top is not given and document.platform != str(platform):
+        raise FormatError(
+            "listed for another platform than it is for", where=place, got=document.platform, want=platform
+        )
     signatures = artifact.signature_layers(manifest)
     return Found(repository=place.repository, digest=top.digest, data=data, document=document, signatures=signatures)
+
+
+def _of_platform(
+    registry: Registry, repository: Repository, top: Document, platform: Platform | None, *, where: object
+) -> Document:
+    """What lies under a tag -> the one bundle's index that is meant; the same where it is no index of several.
+
+    Raises MissingError where the platform is not there, or none was named.
+    """
+    if not top.is_index:
+        return top
+    listed = read_index(top, where=where)
+    if listed.artifact_type != artifact.BUNDLES:
+        return top
+    if platform is None:
+        raise MissingError("bundles of several platforms: which?", where=where, hint="name one: --platform linux/arm64")
+    return registry.manifest(repository, str(choose(listed.manifests, platform, where=where).digest), no_check)
 
 
 def signatures_of(registry: Registry, found: Found) -> dict[str, bytes]:

@@ -18,6 +18,7 @@ from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
 from bundles.files import fsync_directory, make_folders, os_errors, write_atomic
 from bundles.index import INDEX_NAME, BundleIndex
+from bundles.platform import Platform
 from bundles.registry.found import Found, find, signatures_of
 from bundles.registry.place import Place
 from bundles.registry.protocol import Registry
@@ -39,13 +40,15 @@ class Pulled:
     was_there: bool
 
 
-def pull_bundle(registry: Registry, place: Place, output: Path, progress: Progress) -> Pulled:
-    """Pulls what lies at `place` into a folder of the bundle's own name below `output`.
+def pull_bundle(
+    registry: Registry, place: Place, output: Path, progress: Progress, platform: Platform | None = None
+) -> Pulled:
+    """Pulls what lies at `place` into a folder of the bundle's own name below `output`; of several, the platform's.
 
     Interrupted, it goes on where it was. Raises FormatError for what is no bundle or not what its index says; the
     folder appears whole or not at all.
     """
-    found = find(registry, place)
+    found = find(registry, place, platform)
     document = found.document
     name = index.folder_name(
         name=document.name, version=document.version, flavour=document.flavour, platform=document.platform

@@ -1,13 +1,14 @@
 """The images of a bundle in a site's own registry, each under its own name there, with the digests of the bundle."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from bundles.crew import Crew, Seat
 from bundles.digest import Digest
 from bundles.errors import FormatError, SealiftError
+from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.registry.documents import Document
 from bundles.registry.mirrors import registries_yaml
@@ -31,16 +32,24 @@ class Placed:
 
 
 def push_images(
-    bundle: Opened, registry: Registry, host: str, prefix: str, sent: Sent, progress: Progress
+    bundle: Opened,
+    registry: Registry,
+    host: str,
+    prefix: str,
+    sent: Sent,
+    progress: Progress,
+    *,
+    untagged: Collection[tuple[Repository, str]] = (),
 ) -> list[Placed]:
     """Puts every image under HOST[/PREFIX]/its own path; `sent` counts, and knows from where blobs can be mounted.
 
+    `untagged`: names that images of several platforms share; their manifests go there by digest alone.
     Raises FormatError when two images would get one name there.
     """
     places = [_place(image, host, prefix) for image in bundle.images]
     if twice := {str(one) for one in places if places.count(one) > 1}:
         raise FormatError("two images would have one name", where=host, got=", ".join(sorted(twice)))
-    jobs = [_Job(image, *place) for image, place in zip(bundle.images, places, strict=True)]
+    jobs = [_Job(image, *place, untagged=place in untagged) for image, place in zip(bundle.images, places, strict=True)]
     there = Crew(partial(_digest, registry), _alike).all(jobs, WORKERS)
     missing = [job for job, digest in zip(jobs, there, strict=True) if digest is None]
     # Each blob comes to this registry once, and is mounted from there into every other repository.
@@ -60,9 +69,21 @@ def push_images(
     ]  # fmt: skip
 
 
-def site_registries(bundle: Opened, host: str, prefix: str, *, plain: bool) -> str:
+def shared_places(
+    bundles: Sequence[Opened], host: str, prefix: str
+) -> Mapping[tuple[Repository, str], Mapping[Platform, BundleImage]]:
+    """Bundles of several platforms -> the names that images of more than one have, with these."""
+    found: dict[tuple[Repository, str], dict[Platform, BundleImage]] = {}
+    for bundle in bundles:
+        platform = Platform.parse(bundle.document.platform)
+        for image in bundle.images:
+            found.setdefault(_place(image, host, prefix), {})[platform] = image
+    return {place: images for place, images in found.items() if len(images) > 1}
+
+
+def site_registries(*bundles: Opened, host: str, prefix: str, plain: bool) -> str:
     """The registries.yaml with which the site's nodes find these images."""
-    return registries_yaml(host, prefix, _domains(bundle.images), plain=plain)
+    return registries_yaml(host, prefix, _domains(image for bundle in bundles for image in bundle.images), plain=plain)
 
 
 @dataclass(frozen=True, eq=False)  # one is the same as itself alone
@@ -72,6 +93,7 @@ class _Job:
     image: BundleImage
     repository: Repository
     tag: str
+    untagged: bool = False
 
     @property
     def blobs(self) -> list[Blob]:
@@ -85,6 +107,8 @@ def _alike(job: _Job) -> int:
 
 def _digest(registry: Registry, job: _Job, seat: Seat) -> Digest | None:
     """What is under the name already, if that is the image."""
+    if job.untagged:
+        return registry.has_manifest(job.repository, str(job.image.manifest.digest), seat.go_on)
     found = registry.has_manifest(job.repository, job.tag, seat.go_on)
     return found if found in {one.digest for one in (job.image.manifest, job.image.kept) if one is not None} else None
 
@@ -101,8 +125,10 @@ class _Put:
             known = self.sent.known(job.repository, blob.digest)
             if known != job.repository:
                 self.registry.push_blob(job.repository, blob.digest, blob.size, blob.read, seat.go_on, known)
-        if job.image.kept is not None:
+        if job.image.kept is not None or job.untagged:
             put_manifest(self.registry, job.repository, job.image.manifest)
+        if job.untagged:
+            return job.image.manifest.digest
         return _tag(self.registry, job.repository, job.tag, job.image).digest
 
 

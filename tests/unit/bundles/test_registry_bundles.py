@@ -280,7 +280,7 @@ def site(registry: FakeRegistry, bundle: Path, prefix: str = "hub") -> tuple[lis
     with client(Clock()) as ours, open_source(bundle) as source, opened_bundle(source) as opened:
         sent = push_bundle(opened, ours, place(registry).repository, "v1", SilentProgress())
         placed = push_images(opened, ours, registry.host, prefix, sent, SilentProgress())
-        return placed, sent, site_registries(opened, registry.host, prefix, plain=True)
+        return placed, sent, site_registries(opened, host=registry.host, prefix=prefix, plain=True)
 
 
 def test_images_go_to_the_site_under_their_names_with_their_digests_and_are_mounted(
