@@ -5,6 +5,7 @@ At most `CONNECTIONS` to one host at a time: a thread that wants one more waits 
 """
 
 import contextlib
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ CHUNK: Final = 1 << 18  # bytes
 _REDIRECTS: Final = 5
 _MOVED: Final = (301, 302, 303, 307, 308)
 _AGENT: Final = "sealift"
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})")  # http.client's words
 
 
 class Answer:
@@ -152,7 +154,10 @@ class Transport:
             urllib3.disable_warnings(exceptions.InsecureRequestWarning)  # who reads the setting says so once
         if proxy is None:
             return urllib3.PoolManager(16, maxsize=CONNECTIONS, block=True, timeout=timeout, ssl_context=context)
-        parsed = urllib3.util.parse_url(proxy)
+        try:
+            parsed = urllib3.util.parse_url(proxy)
+        except exceptions.LocationParseError:  # whose words repeat it
+            raise SealiftError("a proxy that is no URL", got=urls.shown(proxy), want="http://HOST:PORT") from None
         if parsed.scheme not in ("http", "https"):
             raise SealiftError("a proxy of an unknown kind", got=urls.shown(proxy), want="http://HOST:PORT")
         headers = urllib3.make_headers(proxy_basic_auth=parsed.auth) if parsed.auth else None
@@ -174,9 +179,9 @@ def broken_wire(*, connected: bool) -> Iterator[None]:
 
 
 def _broken(error: exceptions.HTTPError, connected: bool) -> Broken:
-    inner: BaseException = error
     if isinstance(error, exceptions.ProxyError):
-        inner = error.original_error
+        return _broken_proxy(error, connected)
+    inner: BaseException = error
     cause = inner.__cause__ or inner
     if isinstance(inner, exceptions.SSLError):
         return tls_broken(inner, connected=connected)
@@ -192,3 +197,13 @@ def _broken(error: exceptions.HTTPError, connected: bool) -> Broken:
         if isinstance(inner, kind):
             return Broken(reason, connected=connected or answered)
     return Broken(type(inner).__name__, connected=connected)
+
+
+def _broken_proxy(error: exceptions.ProxyError, connected: bool) -> Broken:
+    """What is wrong is on the way: said so, with the status by which a proxy refuses a tunnel."""
+    inner = error.original_error
+    if isinstance(inner, exceptions.HTTPError):
+        told = _broken(inner, connected)
+        return Broken(f"proxy: {told.reason}", connected=told.connected, fatal=told.fatal)
+    refused = _TUNNEL.search(str(inner))
+    return Broken(f"proxy: it answered {refused[1]}" if refused else "proxy: no connection", connected=connected)

@@ -127,3 +127,29 @@ def test_a_proxy_that_refuses_is_told_without_its_password(proxy: tuple[str, Pro
     with fake_registry() as registry, pytest.raises(SealiftError) as caught:
         get(registry, "http", Wire(env={"http_proxy": url}))
     assert "407" in caught.value.hint and PASSWORD not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (f"http://u:{PASSWORD}@127.0.0.1:notaport", "a proxy that is no URL"),
+        (f"http://u:{PASSWORD}/x@127.0.0.1:1", "a proxy that is no URL"),
+        (f"socks5://u:{PASSWORD}@127.0.0.1:1", "a proxy of an unknown kind"),
+        (f"http://u:{PASSWORD}@127.0.0.1:1", "proxy: Connection refused"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_wrong_is_named_as_what_is_wrong(url: str, words: str, scheme: str) -> None:
+    with fake_registry() as registry, pytest.raises(SealiftError) as caught:
+        get(registry, scheme, Wire(env={f"{scheme}_proxy": url}))
+    told = str(caught.value) + caught.value.hint
+    assert words in told and PASSWORD not in told and not registry.seen
+
+
+def test_a_tunnel_that_a_proxy_refuses_is_told_with_its_status(proxy: tuple[str, Proxy]) -> None:
+    url, seen = proxy
+    seen.refuse = 407
+    with fake_registry() as registry, pytest.raises(SealiftError) as caught:
+        get(registry, "https", Wire(env={"https_proxy": url}))
+    told = str(caught.value) + caught.value.hint
+    assert "proxy: it answered 407" in told and PASSWORD not in told
