@@ -10,8 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from builder.buildroot.cross import root_client
-from builder.buildroot.fetching import WantedRoot
+from builder.buildroot.fetching import WantedRoot, root_client
 from builder.errors import StepError
 from builder.inputs.archive import InputArchive
 from builder.inputs.bring import bring

@@ -7,14 +7,12 @@ programs have their plain names, so that a recipe's `gcc` and `strip` are those 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from builder.buildroot.model import BASE, BASE_PACKAGES, foreign, group_of, needs_of, package_of, unmet
 from builder.lock.model import LockedInput
 from builder.recipe.crypto import uses_c
 from builder.recipe.model import CompileComponent, Component, GoComponent, Recipe
-from builder.sources.apt import AptClient
 from bundles.platform import Platform
 
 TRIPLETS: Final = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}  # Debian policy 9.1.1, multiarch
@@ -80,13 +78,6 @@ def stale(recipe: Recipe, packages: Sequence[LockedInput]) -> tuple[str, ...]:
     found += [f"the build root has {source}, the recipe wants {recipe.buildroot}" for source in
               foreign(packages, recipe.buildroot)]  # fmt: skip
     return tuple(found)
-
-
-def root_client(client: AptClient, packages: Sequence[LockedInput]) -> AptClient:
-    """apt for a lock's build root, which may have packages of several architectures."""
-    machine = machine_of(packages) or client.architecture
-    names = (package_of(each)[0] for each in packages)
-    return replace(client, architecture=machine, foreign=foreign_architectures(names, machine))
 
 
 def tools_named(names: Iterable[str], platform: Platform, machine: str) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """The packages of a build root on their way into the store: one call of apt for all that is missing."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from builder.buildroot.cross import foreign_architectures, machine_of
 from builder.buildroot.model import package_of
 from builder.lock.model import LockedInput
 from builder.sources.apt import AptClient
@@ -44,6 +46,13 @@ class WantedRoot:
                 _keep(store, folder, missing)
         paths = sorted({store.path(file.digest) for each in self.packages for file in each.files})
         self.verified.note(f"build root {self._want}", self._want, paths)
+
+
+def root_client(client: AptClient, packages: Sequence[LockedInput]) -> AptClient:
+    """apt for a lock's build root, which may have packages of several architectures."""
+    machine = machine_of(packages) or client.architecture
+    names = (package_of(each)[0] for each in packages)
+    return replace(client, architecture=machine, foreign=foreign_architectures(names, machine))
 
 
 def _whole(store: Store, digest: Digest) -> bool:

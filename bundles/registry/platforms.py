@@ -1,6 +1,6 @@
 """Bundles of one release for several platforms under one tag, and their images under one name each.
 
-Under the tag lies an OCI index of type `...bundles`, whose entries are the bundles' own indexes, each with its platform.
+Under the tag lies an OCI index of type `...bundles`; its entries are the bundles' own indexes, each with its platform.
 Each also has a tag of its own, `TAG-linux-arm64`: it can be pulled by that, and no registry's cleaning takes it for
 forgotten. Signatures, SBOMs and provenance refer to the bundles' own indexes.
 """
@@ -8,6 +8,7 @@ forgotten. Signatures, SBOMs and provenance refer to the bundles' own indexes.
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bundles import jsontext, oci
 from bundles.digest import Digest
@@ -22,6 +23,8 @@ from bundles.registry.push import Sent, push_bundle, put_manifest
 from bundles.registry.session import no_check
 from bundles.registry.site import Placed, push_images, shared_places
 from bundles.talk import Progress
+
+_TAG: Final = 128  # characters of a tag (distribution-spec)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,9 +64,7 @@ def push_bundles(
         sent = push_bundle(bundles[0], registry, repository, tag, progress)
         return SentAll(digest=sent.digest, tag=sent.tag, each=(sent,))
     tag = tag or common_tag(bundles[0])
-    each = tuple(
-        push_bundle(one, registry, repository, f"{tag}-{_platform(one).dashed}"[-128:], progress) for one in bundles
-    )
+    each = tuple(push_bundle(one, registry, repository, _own_tag(tag, one), progress) for one in bundles)
     listed = [
         _own(registry, repository, sent.digest).descriptor(
             artifact_type=BUNDLE, platform=_document_of(_platform(bundle))
@@ -73,6 +74,10 @@ def push_bundles(
     top = bundles_index(listed, bundles[0])
     put = put_manifest(registry, repository, top, tag)
     return SentAll(digest=top.digest, tag=tag, each=each, joined=int(put))
+
+
+def _own_tag(tag: str, bundle: Opened) -> str:
+    return f"{tag}-{_platform(bundle).dashed}"[-_TAG:].lstrip(".-")
 
 
 def bundles_index(listed: Sequence[RemoteDescriptor], one: Opened) -> Document:

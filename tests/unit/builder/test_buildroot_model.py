@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from builder.buildroot.cross import stale
 from builder.buildroot.keep import collect_roots, roots_of
 from builder.buildroot.locking import lock_buildroot
-from builder.buildroot.cross import stale
 from builder.buildroot.model import BASE_PACKAGES, closure, closure_digest, foreign, needs_of
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedFile, LockedInput, LockedSum, LockedTool
@@ -46,7 +46,7 @@ PLAIN = replace(RUNC, name="plain", packages={"plain": ""}, cgo=False, needs=())
 
 
 def package(name: str, group: str = "base", version: str = "1", suite: str = "bookworm") -> LockedInput:
-    file = LockedFile(name=f"{name}_{version}.deb", size=1, digest=Digest.of(f"{name}{version}".encode()))
+    file = LockedFile(name=f"{name}_{version}_amd64.deb", size=1, digest=Digest.of(f"{name}{version}".encode()))
     return LockedInput(component=group, source=f"deb:{suite}/{name}={version}", files=(file,))
 
 
