@@ -3,11 +3,12 @@
 Pure but for `open_lines`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from builder.buildroot.model import c_packages, package_of
+from builder.buildroot.model import BASE, c_packages, group_of, needs_of, package_of
 from builder.lock.model import Lock, LockedInput
 from builder.lock.text import LOCK_RECORD, parse_lock
 from builder.plan.graph import content_ids, make_jobs
@@ -140,17 +141,17 @@ def _component(lines: Lines, name: str) -> Iterator[Line]:
 
 
 def _root(lines: Lines, component: str) -> Iterator[Line]:
-    """The packages of the build root that the component asks for by name, and where all the others begin."""
+    """The packages that its root has for what it asks for by name (`gcc`, `gcc-12`), and how many others."""
     if not lines.lock.buildroot:
         yield Line(where=lines.at(LOCK, "buildroot"), what="no build root: C was compiled by the builder's own tools")
         return
     wanted = c_packages(lines.recipe)[component]
-    rest = 0
+    groups, rest = {BASE, *map(group_of, (*wanted, *needs_of(lines.recipe.components[component])))}, 0
     for number, each in enumerate(lines.lock.buildroot):
-        if package_of(each)[0] in wanted:
+        if re.sub(r"-[0-9]+$", "", package_of(each)[0]) in wanted and each.component in groups:
             yield Line(where=lines.at(LOCK, "buildroot", str(number)), what=f"build root: {_pinned(each)}")
         else:
-            rest += 1
+            rest += each.component in groups
     yield Line(where=lines.at(LOCK, "buildroot"), what=f"build root: {rest} more packages")
 
 

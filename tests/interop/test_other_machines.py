@@ -132,7 +132,14 @@ class Person:
         env |= {"LD_PRELOAD": str(self.kept.folder / "libfaketime.so")} if "FAKETIME" in machine.env else {}
         words = [*become, *namespaces, *machine.wrap, *map(str, command)]
         if "LD_PRELOAD" in env:  # the programs around it have no time of their own
-            words = [*become, *namespaces, *machine.wrap, "env", f"LD_PRELOAD={env.pop('LD_PRELOAD')}", *command]
+            words = [
+                *become,
+                *namespaces,
+                *machine.wrap,
+                "env",
+                f"LD_PRELOAD={env.pop('LD_PRELOAD')}",
+                *map(str, command),
+            ]
         return subprocess.run(
             words, cwd=place, env=env | {"PYTHONDONTWRITEBYTECODE": "1"}, umask=machine.umask,
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
