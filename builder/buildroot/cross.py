@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from builder.buildroot.layout import TRIPLETS
 from builder.buildroot.model import BASE, BASE_PACKAGES, foreign, group_of, needs_of, package_of, unmet
 from builder.lock.model import LockedInput
 from builder.recipe.crypto import uses_c
 from builder.recipe.model import CompileComponent, Component, GoComponent, Recipe
 from bundles.platform import Platform
 
-TRIPLETS: Final = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}  # Debian policy 9.1.1, multiarch
 _DEB: Final = re.compile(r"_([a-z0-9]+)\.deb$")
 _COMPILERS: Final = {"amd64": "gcc-x86-64-linux-gnu", "arm64": "gcc-aarch64-linux-gnu"}
 _TOOLS: Final = ("dpkg-dev",)  # ends like a library, and is none
@@ -125,19 +125,6 @@ def config_site(platform: Platform, machine: str) -> str:
     return f'test -n "$host_alias" || host_alias={host}\ntest -n "$build_alias" || build_alias={build}\n' + (
         f"cross_compiling=yes\nac_tool_prefix={host}-\n"
     )
-
-
-def links(paths: Iterable[str]) -> Mapping[str, str]:
-    """Paths of a root -> for each cross compiler in it, links by which its programs have their plain names."""
-    known = sorted(paths)
-    found: dict[str, str] = {}
-    for triplet in TRIPLETS.values():
-        prefix = f"usr/bin/{triplet}-"
-        if any(path.startswith(f"usr/lib/gcc-cross/{triplet}/") for path in known):
-            own = (path.removeprefix(prefix) for path in known if path.startswith(prefix))
-            found |= {f"cross/{triplet}/{name}": f"/usr/bin/{triplet}-{name}" for name in own}
-            found |= {f"cross/{triplet}/cc": f"/usr/bin/{triplet}-gcc"}
-    return found
 
 
 def _is_library(need: str) -> bool:

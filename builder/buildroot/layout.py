@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from builder.buildroot import cross
 from bundles.errors import FormatError
 
+TRIPLETS: Final = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}  # Debian policy 9.1.1, multiarch
 MERGED: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 ALTERNATIVES: Final[Mapping[str, tuple[str, ...]]] = {
     "usr/bin/awk": ("mawk", "gawk"),
@@ -96,7 +96,7 @@ def merge(packages: Mapping[str, Mapping[str, Entry]]) -> Tree:
             else:
                 raise FormatError("neither file, folder nor symlink", where=package, got=stored)
     links |= _alternatives({*files, *links})
-    links |= cross.links({*files, *links})
+    links |= _cross_links({*files, *links})
     folders |= {parent for path in (*files, *links, *folders) for parent in _parents(path)}
     if crossed := folders & {*files, *links}:
         raise FormatError("a file or link where another package has a folder", where=min(crossed))
@@ -133,6 +133,19 @@ def _alternatives(there: Iterable[str]) -> dict[str, str]:
         program = next((each for each in programs if f"{path.rpartition('/')[0]}/{each}" in known), None)
         if path not in known and program is not None:
             found[path] = program
+    return found
+
+
+def _cross_links(paths: Iterable[str]) -> Mapping[str, str]:
+    """Paths of a root -> for each cross compiler in it, links by which its programs have their plain names."""
+    known = sorted(paths)
+    found: dict[str, str] = {}
+    for triplet in TRIPLETS.values():
+        prefix = f"usr/bin/{triplet}-"
+        if any(path.startswith(f"usr/lib/gcc-cross/{triplet}/") for path in known):
+            own = (path.removeprefix(prefix) for path in known if path.startswith(prefix))
+            found |= {f"cross/{triplet}/{name}": f"/usr/bin/{triplet}-{name}" for name in own}
+            found |= {f"cross/{triplet}/cc": f"/usr/bin/{triplet}-gcc"}
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from builder.buildroot.cross import TRIPLETS
+from builder.buildroot.layout import TRIPLETS
 from builder.facts.elf import elf_facts
 from builder.steps.debfile import DebFile, joined
 from bundles.errors import FormatError
