@@ -60,6 +60,7 @@ PURE = {
     "bundles.signing.statement",
     "bundles.sealed.documents",
     "bundles.sealed.layout",
+    "builder.buildroot.cross",
     "builder.buildroot.layout",
     "builder.buildroot.model",
     "builder.errors",
