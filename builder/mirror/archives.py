@@ -78,8 +78,9 @@ class TakenArchives:
         _check_room(made.target.parent, missing_bytes(made))
         with self._asking() as ask:
             bringer = self._bringer
-            sha256 = fill(made, sources.asking(ask), bringer.progress, bringer.cancel.check)
-        return self._kept.add(identity, plan.layout, sha256)
+            filled = fill(made, sources.asking(ask), bringer.progress, bringer.cancel.check, bringer.clock)
+        bringer.say(f"  {plan.path}: waited {filled.waited:.2f} s for the disk")
+        return self._kept.add(identity, plan.layout, filled.sha256)
 
     def _refuse(self, missing: list[Digest], sources: Sources) -> None:
         """Nothing is begun that cannot be ended."""

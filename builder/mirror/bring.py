@@ -1,5 +1,6 @@
 """What a build needs of mirrored images, into the store: their documents before its steps, layers before archives."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,7 @@ WORKERS: Final = 8  # as many as a registry client has connections to one host
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bringer:
-    """`images`: the lock's. `env` is our environment, `progress` is told of bytes, `say` of a line."""
+    """`images`: the lock's. `env` is our environment, `progress` is told of bytes, `say` of a line; `clock` in seconds."""
 
     images: Sequence[LockedImage]
     store: Store
@@ -36,6 +37,7 @@ class Bringer:
     progress: Progress = field(default_factory=SilentProgress)
     say: Callable[[str], None] = lambda _: None
     cancel: Cancel = field(default_factory=Cancel)
+    clock: Callable[[], float] = time.monotonic
 
     def documents(self, names: Iterable[str]) -> tuple[str, ...]:
         """Brings those of the images called so in the recipe; returns the sources of which something was missing.
@@ -116,6 +118,7 @@ def bringer(lock: Lock, options: "BuildOptions") -> Bringer:
         progress=options.talk.bytes,
         say=options.talk.say,
         cancel=options.cancel,
+        clock=options.clock,
     )
 
 

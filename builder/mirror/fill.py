@@ -67,8 +67,16 @@ def archive_plan(layout: SealedLayout, target: Path) -> Plan:
     return Plan(target=target, size=layout.size, sha256=None, pieces=pieces, fixed=fixed)
 
 
-def fill(plan: Plan, sources: Sources, progress: Progress, check: Check) -> Digest:
-    """Makes the file of a plan, durable and named, and returns its sha256; a file that was begun is gone on with.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filled:
+    """The file's sha256; `waited`: seconds for the disk, after all else was done."""
+
+    sha256: Digest
+    waited: float
+
+
+def fill(plan: Plan, sources: Sources, progress: Progress, check: Check, clock: Callable[[], float]) -> Filled:
+    """Makes the file of a plan, durable and named; a file that was begun is gone on with. `clock` gives seconds.
 
     Raises what the registry client raises, FormatError for damaged content of the store; what is there stays.
     """
@@ -87,11 +95,13 @@ def fill(plan: Plan, sources: Sources, progress: Progress, check: Check) -> Dige
         with Follower(part) as follower:
             Crew(one, lambda piece: -piece.offset).all(plan.pieces, WORKERS)
             sha256 = follower.sha256()
+            progress.end()
+            since = clock()
+            progress.begin("flushing the archive", None)
+            follower.flushed()
+            part.name()
         progress.end()
-        progress.begin("flushing the archive", None)
-        part.name()
-        progress.end()
-    return sha256
+    return Filled(sha256=sha256, waited=clock() - since)
 
 
 def _fill_one(part: PartFile, piece: Piece, sources: Sources, progress: Progress, check: Check) -> None:

@@ -29,6 +29,7 @@ class Follower:
         self._stopped = False
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="follow")
         self._result: Future[Digest] | None = None
+        self._flushes: list[Future[None]] = []
 
     def __enter__(self) -> "Follower":
         """Begins."""
@@ -55,17 +56,20 @@ class Follower:
         assert self._result is not None  # within the block
         return self._result.result()
 
+    def flushed(self) -> None:
+        """Returns when what was handed to the disk is there; raises OSError. To be called after `sha256`."""
+        for each in self._flushes:
+            each.result()
+
     def _run(self) -> Digest:
         found, at, flushed = hashlib.sha256(), 0, 0
-        flushes: list[Future[None]] = []
         for end in [*map(self._await, self._pieces), self._part.plan.size]:
             for data in self._part.read(at, end - at):
                 found.update(data)
             at = end
-            if at - flushed >= _FLUSH and all(each.done() for each in flushes):
-                flushes, flushed = [self._pool.submit(self._part.flush)], at
-        for each in flushes:
-            each.result()
+            if at - flushed >= _FLUSH and all(each.done() for each in self._flushes):
+                self._flushes.append(self._pool.submit(self._part.flush))
+                flushed = at
         return Digest(found.hexdigest())
 
     def _await(self, piece: Piece) -> int:
