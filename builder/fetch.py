@@ -186,7 +186,7 @@ def _wanted(
         images = Images(store=options.store, reach=options.reach, env=options.env, cancel=options.cancel)
         return images.wanted(each, offline=options.offline)
     if each.source.startswith(URL_SOURCE):
-        return wanted_url(each, options.store, options.env, options.cancel, offline=options.offline)
+        return wanted_url(each, options.store, options.reach, options.env, options.cancel, offline=options.offline)
     if each.source.startswith((DEB_SOURCE, BINARY_PREFIX)):
         return WantedPackage(name=each.source, client=apt, verified=modules.verified, files=each.files)
     return None

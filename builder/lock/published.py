@@ -14,10 +14,9 @@ from builder.recipe.places import beside
 from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.imagefiles import Images, source_of
 from builder.sources.url import lock_url
-from builder.sources.urlclient import UrlClient, wire_of
+from builder.sources.urlclient import url_client
 from builder.sources.witness import read_key
 from builder.store import Store
-from bundles.registry.timing import real_timing
 from bundles.signing.keys import PublicKey
 
 
@@ -50,7 +49,7 @@ class Publishing:
         if (old := self._kept(component.name, f"{URL_SOURCE}{url}", witness, key)) is not None:
             return old
         self.say(f"locking {URL_SOURCE}{url}")
-        client = UrlClient(wire_of(self.env), real_timing(), self.cancel)
+        client = url_client(self.reach, self.env, self.cancel)
         return lock_url(client, self.store, component.name, url, witness, key)
 
     def lock_image(self, component: ImageFilesComponent) -> LockedInput:

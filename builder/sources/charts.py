@@ -15,7 +15,7 @@ from builder.recipe.fetched import PublishedChart
 from builder.sources.chartrepo import MAX_INDEX, find
 from builder.sources.deb import whole
 from builder.sources.url import WantedUrl, fetch_today
-from builder.sources.urlclient import UrlClient, wire_of
+from builder.sources.urlclient import UrlClient, url_client
 from builder.sources.verified import Verified
 from builder.steps.packed import packed
 from builder.store import Store
@@ -27,7 +27,6 @@ from bundles.registry import url as urls
 from bundles.registry.documents import read_manifest
 from bundles.registry.place import Repository
 from bundles.registry.protocol import Registry
-from bundles.registry.timing import real_timing
 from bundles.talk import SilentProgress
 
 MAX_CHART: Final = 32 << 20  # bytes of a packaged chart; what a server takes is smaller
@@ -83,7 +82,7 @@ class Charts:
         )  # fmt: skip
 
     def _client(self) -> UrlClient:
-        return UrlClient(wire_of(self.env), real_timing(), self.cancel)
+        return url_client(self.reach, self.env, self.cancel)
 
     def _url(self, chart: PublishedChart) -> tuple[str, Digest, int]:
         client = self._client()

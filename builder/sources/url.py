@@ -15,17 +15,17 @@ from typing import BinaryIO, Final
 
 from builder.lock.model import LockedFile, LockedInput
 from builder.process import Cancel
+from builder.reach import Reach
 from builder.recipe.fetched import Witness, last_part
 from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.deb import whole
-from builder.sources.urlclient import MAX_FILE, UrlClient, wire_of
+from builder.sources.urlclient import MAX_FILE, UrlClient, url_client
 from builder.sources.verified import Verified
 from builder.sources.witness import check_witness
 from builder.store import Store
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError
 from bundles.files import make_folders, os_errors
-from bundles.registry.timing import real_timing
 from bundles.signing.keys import PublicKey
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]{0,199}")
@@ -110,13 +110,13 @@ class WantedUrl:
 
 
 def wanted_url(
-    locked: LockedInput, store: Store, env: Mapping[str, str], cancel: Cancel, *, offline: bool
+    locked: LockedInput, store: Store, reach: Reach, env: Mapping[str, str], cancel: Cancel, *, offline: bool
 ) -> WantedUrl:
     """A locked `url:` input."""
     return WantedUrl(
         name=locked.source,
         url=locked.source.removeprefix(URL_SOURCE),
-        client=UrlClient(wire_of(env), real_timing(), cancel),
+        client=url_client(reach, env, cancel),
         verified=Verified(store),
         store=store,
         file=locked.files[0],

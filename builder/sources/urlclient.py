@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from builder.process import Cancel
+from builder.reach import Reach
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, MissingError, SealiftError
 from bundles.files import os_errors
 from bundles.registry import retry
 from bundles.registry import url as urls
-from bundles.registry.timing import Timing
+from bundles.registry.bandwidth import Bucket
+from bundles.registry.timing import Timing, real_timing
 from bundles.registry.transport import Answer, Transport
 from bundles.registry.wire import Broken, Wire
 
@@ -68,9 +70,10 @@ class Arriving:
 class UrlClient:
     """Fetches files; for any thread. Sends no credentials anywhere."""
 
-    def __init__(self, wire: Wire, timing: Timing, cancel: Cancel) -> None:
-        """Nothing is asked yet."""
+    def __init__(self, wire: Wire, timing: Timing, cancel: Cancel, bucket: Bucket | None = None) -> None:
+        """Nothing is asked yet. `bucket` caps the bytes a second, None: nothing does."""
         self._transport, self._timing, self._cancel = Transport(wire), timing, cancel
+        self._bucket = bucket or Bucket(0, timing.monotonic)
 
     def fetch(self, url: str, file: BinaryIO, size: int | None = None, limit: int = MAX_FILE) -> tuple[Digest, int]:
         """The file at `url` -> digest and bytes of what is now in `file`, which may hold the first part of it already.
@@ -141,6 +144,7 @@ class UrlClient:
         for data in answer.chunks():
             self._cancel.check()
             got.take(data, where)
+            self._timing.pause(self._bucket.take(len(data)), self._cancel.check)
             since += len(data)
             if (now := self._timing.monotonic()) - window > _WINDOW:
                 if since < _LEAST:
@@ -181,7 +185,8 @@ def _place(answer: Answer, got: Arriving, where: str) -> None:
         raise LimitError("the file is too large", where=where, got=f"{total} bytes", want=f"<= {got.limit} bytes")
 
 
-def wire_of(env: Mapping[str, str]) -> Wire:
-    """Proxies and trusted certificates as the environment says them."""
+def url_client(reach: Reach, env: Mapping[str, str], cancel: Cancel) -> UrlClient:
+    """The client as a command's options and the environment say it: CAs (`--ca`, SSL_CERT_FILE), proxies, the cap."""
     file = env.get("SSL_CERT_FILE", "")
-    return Wire(env=env, ca_files=(Path(file),) if file else ())
+    wire = Wire(env=env, ca_files=(*([Path(file)] if file else []), *reach.ca))
+    return UrlClient(wire, real_timing(), cancel, reach.bucket)

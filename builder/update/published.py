@@ -13,7 +13,7 @@ from builder.recipe.model import Recipe
 from builder.recipe.taken import MirrorImage
 from builder.resolve import ResolveOptions
 from builder.sources.chartrepo import MAX_INDEX, versions
-from builder.sources.urlclient import UrlClient, wire_of
+from builder.sources.urlclient import url_client
 from builder.update.edit import Edit
 from builder.update.find import Newer
 from builder.update.versions import newest_tag
@@ -22,7 +22,6 @@ from bundles.reference import Reference
 from bundles.registry import url as urls
 from bundles.registry.place import Repository
 from bundles.registry.protocol import Registry
-from bundles.registry.timing import real_timing
 
 _IMAGE: Final = "image"
 _MIRROR: Final = "mirror"
@@ -88,7 +87,7 @@ class PublishedAsker:
         try:
             if url not in self._indexes:
                 self.asked += 1
-                client = UrlClient(wire_of(self._options.env), real_timing(), self._options.cancel)
+                client = url_client(self._options.reach, self._options.env, self._options.cancel)
                 self._indexes[url] = client.small(url, MAX_INDEX)
             return versions(self._indexes[url], chart.chart, urls.shown(url))
         except SealiftError as exc:
