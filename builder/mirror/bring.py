@@ -27,7 +27,7 @@ WORKERS: Final = 8  # as many as a registry client has connections to one host
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bringer:
-    """`images`: the lock's. `env` is our environment, `progress` is told of bytes, `say` of a line; `clock` in seconds."""
+    """`images`: the lock's. `env` is ours, `progress` is told of bytes, `say` of a line; `clock` in seconds."""
 
     images: Sequence[LockedImage]
     store: Store
