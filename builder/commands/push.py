@@ -41,7 +41,7 @@ def command(
 
     Images are images there, so only what changed since the last release is sent; signatures, SBOMs and provenance are
     referrers. Without a tag it gets that of its version. A second push sends nothing. Credentials are those of docker
-    and podman: REGISTRY_AUTH_FILE, DOCKER_CONFIG, ~/.docker/config.json, credential helpers. The last line of stdout
+    and podman: REGISTRY_AUTH_FILE, DOCKER_CONFIG, what their `login` wrote, credential helpers. The last line of stdout
     is what `sealift pull` takes.
     """
     from builder.registry import open_registry

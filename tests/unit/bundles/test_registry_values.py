@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bundles.errors import FormatError, MissingError, SealiftError, UsageError
 from bundles.platform import Platform
 from bundles.registry import challenge, documents, retry, url
-from bundles.registry.authfiles import Keyring, load_auth_file
+from bundles.registry.authfiles import Keyring, load_auth_files
 from bundles.registry.bandwidth import Bucket, parse_rate
 from bundles.registry.credentials import read_auth_file
 from bundles.registry.documents import RemoteDescriptor, choose, read_document, read_manifest
@@ -159,7 +159,24 @@ def test_the_environment_says_which_file(tmp_path: Path) -> None:
     assert users == ["three", "two", "one"]
     assert Keyring({"HOME": str(tmp_path)}, never)(HUB) is None
     with pytest.raises(MissingError):
-        load_auth_file({"REGISTRY_AUTH_FILE": str(tmp_path / "none")})
+        load_auth_files({"REGISTRY_AUTH_FILE": str(tmp_path / "none")})
+
+
+def test_what_podman_login_and_docker_login_wrote_is_found_one_after_the_other(tmp_path: Path) -> None:
+    """containers-auth.json(5): the runtime folder, the settings, docker's; each asked for what the others lack."""
+    for place, registry in (("run", "a.io"), ("settings", "b.io"), ("home/.docker", "c.io")):
+        name = "config.json" if ".docker" in place else "containers/auth.json"
+        (tmp_path / place / name).parent.mkdir(parents=True)
+        both = {registry: auth(place, "x"), "c.io": auth(place, "x")}
+        (tmp_path / place / name).write_text(json.dumps({"auths": both}))
+    env = {"XDG_RUNTIME_DIR": str(tmp_path / "run"), "XDG_CONFIG_HOME": str(tmp_path / "settings")}
+    keyring = Keyring(env | {"HOME": str(tmp_path / "home")}, never)
+    found = {host: keyring(Repository(host=host, path="x")) for host in ("a.io", "b.io", "c.io", "d.io")}
+    assert {host: keys.user for host, keys in found.items() if keys} == {
+        "a.io": "run", "b.io": "settings", "c.io": "run"
+    }  # fmt: skip
+    only = Keyring(env | {"DOCKER_CONFIG": str(tmp_path / "home/.docker")}, never)
+    assert only(Repository(host="a.io", path="x")) is None
 
 
 def test_mirrors_come_first_under_their_own_names_and_the_registry_last() -> None:
