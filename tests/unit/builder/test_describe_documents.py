@@ -251,7 +251,12 @@ def test_what_a_build_root_compiled_with_is_told_from_the_lock() -> None:
     step = made.steps["component c"]
     steps = {**made.steps, "component c": replace(step, description={"tools": {"buildroot": "sha256:any"}})}
     packages = tuple(
-        LockedInput(component="base", source=f"deb:bookworm/{name}=1:2-3") for name in (*BASE_PACKAGES, "dpkg-dev")
+        LockedInput(
+            component="base",
+            source=f"deb:bookworm/{name}=1:2-3",
+            files=(LockedFile(name=f"{name}_2-3_amd64.deb", size=1, digest=LIBRARY),),
+        )
+        for name in (*BASE_PACKAGES, "dpkg-dev")
     )
     recipe = replace(made.recipe, buildroot="bookworm")
     within = replace(made, recipe=recipe, steps=steps, lock=replace(made.lock, buildroot=packages))
