@@ -79,9 +79,13 @@ def publish_images(recipe: Recipe, registry: Registry) -> None:
         inside = programs.setdefault(component.reference, {})
         inside |= {str(path): program(path.name.encode()) for path in component.files.values()}
     for reference, files in programs.items():
-        tar = b"".join(member(name, data, mode=0o755) for name, data in sorted(files.items())) + END
-        layer = Layer(gzip.compress(tar, mtime=0), oci.LAYER_GZIP, f"sha256:{hashlib.sha256(tar).hexdigest()}")
-        push(registry, reference.repository, reference.tag, [layer])
+        push(registry, reference.repository, reference.tag, [layer_of(files)])
+
+
+def layer_of(files: dict[str, bytes]) -> Layer:
+    """Programs."""
+    tar = b"".join(member(name, data, mode=0o755) for name, data in sorted(files.items())) + END
+    return Layer(gzip.compress(tar, mtime=0), oci.LAYER_GZIP, f"sha256:{hashlib.sha256(tar).hexdigest()}")
 
 
 def publish_charts(recipe: Recipe, server: FileServer) -> None:
@@ -164,6 +168,21 @@ def left(index: BundleIndex, folder: Path, *settings: tuple[str, str]) -> set[st
     return {Path(path).name.partition(".")[0].removeprefix("rke2-images-") for path in chosen.archives}
 
 
+def test_a_newer_build_is_found_by_its_tag_and_nothing_else_moves(site: Site, bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "recipe"
+    shutil.copytree(site.recipe, copy)
+    said = sealift("update", copy, "--check", *site.options).stdout
+    assert said == f"nothing newer: {copy}\n" and bundle.exists()
+    for tag in ("v1.4.1-build20260401", "v1.5.0-build20260401", "v1.4.2-rc1"):
+        push(site.registry, "rancher/hardened-runc", tag, [layer_of({"usr/local/bin/runc": program(tag.encode())})])
+    done = sealift("update", copy, *site.options)
+    old, new = "v1.4.0-build20260303", "v1.4.1-build20260401"
+    assert "bundle: rke2@v1.34.5-rke2r1 -> rke2@v1.34.5-rke2r2" in done.stdout
+    before, after = ((folder / "components.yaml").read_text() for folder in (site.recipe, copy))
+    assert after == before.replace(old, new) != before
+    assert (copy / "images.yaml").read_text() == (site.recipe / "images.yaml").read_text()
+
+
 def test_ingress_nginx_is_only_ever_taken_as_it_is_published() -> None:
     """The one commit that can be had as a module has holes through which others run code."""
     recipes = [read_recipe(path.parent) for path in UPSTREAM.parent.glob("*/bundle.yaml")]
@@ -174,3 +193,13 @@ def test_ingress_nginx_is_only_ever_taken_as_it_is_published() -> None:
                 assert isinstance(image, MirrorImage), recipe.folder
         sources = " ".join(str(component) for component in recipe.components.values())
         assert "ingress-nginx" not in sources
+
+
+def test_canal_is_only_ever_taken_as_it_is_published() -> None:
+    """A module of it is missing: who built it here would build something else."""
+    for recipe in (read_recipe(path.parent) for path in UPSTREAM.parent.glob("*/bundle.yaml")):
+        needed = {part for choice in recipe.choices if choice.name == "canal" for part in choice.archives}
+        images = [recipe.images[name] for archive in needed for name in recipe.archives[archive]]
+        assert all(isinstance(image, MirrorImage) for image in images), recipe.folder
+        assert not any("calico" in str(component) for component in recipe.components.values()), recipe.folder
+        assert bool(images) == (recipe.folder.name == UPSTREAM.name)
