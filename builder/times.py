@@ -1,7 +1,8 @@
 """How long steps took on this machine: for the plan's estimates and for the summary, kept beside the store's content.
 
-No identity and no byte depends on it. The first run of a step in a store is the cold one: its compiler caches were
-empty; later ones find most of what they compile. Times are wall-clock, whatever else the machine did.
+No identity and no byte depends on it. The longest run of a step in a store counts as the cold one: compiler caches were
+emptiest then. Not simply the first: that may have found the caches of another recipe, and a new compiler finds none.
+Times are wall-clock, whatever else the machine did.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ LEAST: Final = 1.0  # seconds: what is faster is not worth a file
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Took:
-    """Milliseconds of a step's first run in this store, and of its last."""
+    """Milliseconds of a step's longest run in this store, and of its last."""
 
     cold: int
     last: int
@@ -50,7 +51,7 @@ class Times:
             return
         last = round(seconds * 1000)
         before = self._read(step)
-        document = {"cold": before.cold if before else last, "last": last, "step": step}
+        document = {"cold": max(before.cold, last) if before else last, "last": last, "step": step}
         with contextlib.suppress(SealiftError):
             make_folders(self._folder)
             write_atomic(self._path(step), jsontext.encode_canonical(document))
