@@ -123,7 +123,7 @@ BUNDLE_RECORD = Record(
         "sequence": Field(
             kind=Number(least=1), doc="Grows with every release; a node never goes back by itself.", required=True
         ),
-        "platforms": Field(kind=Items(of=PLATFORM, least=1), doc="What the bundle is built for.", required=True),
+        "platforms": Field(kind=Items(of=PLATFORM, least=1), doc="What is built: a bundle for each.", required=True),
         "go": Field(
             kind=Text(what="an exact Go version", pattern=r"1\.[0-9]+\.[0-9]+", example="1.26.8"),
             doc="The exact Go toolchain; needed as soon as one component is `go`.",

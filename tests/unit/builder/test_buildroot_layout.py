@@ -127,3 +127,14 @@ def test_a_root_that_somebody_was_at_looks_different(tmp_path: Path, change: str
     else:
         os.utime(path, (TIME + 1, TIME + 1))
     assert seen(tmp_path / "root") != before
+
+
+def test_a_header_of_one_package_in_two_architectures_must_be_the_same(tmp_path: Path) -> None:
+    header = {"usr/include/z.h": b"one"}
+    both = {"libz-dev_1_amd64.deb": deb(header), "libz-dev_1_arm64.deb": deb(header)}
+    write_root(tmp_path / "same", both)
+    assert (tmp_path / "same/usr/include/z.h").read_bytes() == b"one"
+    with pytest.raises(FormatError, match="other bytes"):
+        write_root(tmp_path / "other", both | {"libz-dev_1_arm64.deb": deb({"usr/include/z.h": b"two"})})
+    with pytest.raises(FormatError, match="two packages have it"):
+        write_root(tmp_path / "newer", {"libz-dev_1_amd64.deb": deb(header), "libz-dev_2_arm64.deb": deb(header)})
