@@ -33,7 +33,7 @@ def plan_lines(
         )
     cold, last = whole(plan, times)
     lines.append(
-        f"  all of it, one step after the other: about {duration(cold)} cold, {duration(warm)} with warm caches"
+        f"  all of it, one step after the other: about {duration(cold)} cold, {duration(last)} as it last ran here"
     )
     return lines
 
