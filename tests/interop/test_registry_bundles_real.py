@@ -132,3 +132,19 @@ def test_what_oras_is_made_of_pulls_the_bundle_with_its_file_names(pushed: Pushe
     assert done.stdout.strip() == pushed.said["digest"]
     for file in [index.INDEX_NAME, *(one.path for one in pushed.document.files)]:
         assert (tmp_path / "got" / file).read_bytes() == (pushed.bundle / file).read_bytes()
+
+
+def test_what_oras_is_made_of_discovers_sboms_provenance_and_signatures(
+    hello_bundle: Path, pushed: Pushed, tmp_path: Path
+) -> None:
+    """By the tag that stands in for the API in Debian's registry."""
+    keys, bundle = key_files(tmp_path), tmp_path / hello_bundle.name
+    shutil.copytree(hello_bundle, bundle)
+    (tmp_path / "word").write_text("correct horse")
+    sealift(tmp_path, "sign", bundle, "--key", keys.private, "--password-file", tmp_path / "word")
+    place = f"{pushed.registry.host}/site/discovered:v1"
+    sealift(tmp_path, "push", bundle, place)
+    done = subprocess.run([go_tool("orasgo"), place], check=True, capture_output=True, text=True)
+    kinds = {line.split()[0] for line in done.stdout.splitlines()}
+    assert kinds >= {"application/vnd.sealift.signature.v1+json", "application/spdx+json"}, kinds
+    assert any("cyclonedx" in kind for kind in kinds) and any("in-toto" in kind for kind in kinds), kinds

@@ -1,4 +1,5 @@
-// Copies HOST/REPOSITORY:TAG into a folder with the library that the oras CLI is made of, as its `pull` does.
+// Copies HOST/REPOSITORY:TAG into a folder with the library that the oras CLI is made of, as its `pull` does; without
+// a folder it lists what refers to it, as its `discover` does.
 package main
 
 import (
@@ -14,10 +15,32 @@ import (
 )
 
 func main() {
-	if err := pull(os.Args[1], os.Args[2]); err != nil {
+	work := discover
+	if len(os.Args) > 2 {
+		work = func(reference string) error { return pull(reference, os.Args[2]) }
+	}
+	if err := work(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func discover(reference string) error {
+	source, err := remote.NewRepository(reference)
+	if err != nil {
+		return err
+	}
+	source.PlainHTTP = true
+	subject, err := source.Resolve(context.Background(), source.Reference.Reference)
+	if err != nil {
+		return err
+	}
+	return source.Referrers(context.Background(), subject, "", func(found []ocispec.Descriptor) error {
+		for _, one := range found {
+			fmt.Println(one.ArtifactType, one.Digest)
+		}
+		return nil
+	})
 }
 
 func pull(reference, folder string) error {
