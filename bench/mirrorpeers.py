@@ -1,4 +1,4 @@
-"""What others do with the mirror job: crane into a tarball, regsync into a layout and a tar of it; both keep a cache."""
+"""What others do with the mirror job: crane into a tarball, regsync into a layout and a tar; both keep a cache."""
 
 from pathlib import Path
 

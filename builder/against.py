@@ -19,7 +19,6 @@ from builder.errors import RecipeError
 from builder.mirror.archives import TakenArchives
 from builder.mirror.bring import bringer
 from bundles import index
-from bundles.compare.bundle import Comparison, compare
 from bundles.digest import Digest
 from bundles.errors import SealiftError
 from bundles.files import os_errors
@@ -29,6 +28,7 @@ from bundles.source import open_source
 
 if TYPE_CHECKING:
     from builder.build import BuildOptions
+    from bundles.compare.bundle import Comparison
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +66,8 @@ def confirm(spec: BundleSpec, against: Against, options: "BuildOptions") -> Conf
 
     Raises SealiftError with all that differs.
     """
+    from bundles.compare.bundle import compare  # with all that looks into layers: no other build does
+
     options.talk.say(f"comparing with {against.bundle}")
     with options.store.temp_folder("against") as folder:
         make = TakenArchives(bringer(spec.facts.lock, options)).make
@@ -86,7 +88,7 @@ def _documents(folder: Path) -> dict[str, bytes]:
         return {name: (folder / name).read_bytes() for name in ATTESTED if (folder / name).exists()}
 
 
-def _different(bundle: Path, found: Comparison) -> SealiftError:
+def _different(bundle: Path, found: "Comparison") -> SealiftError:
     rows = "\n".join(f"  {one}" for one in found.differences)
     if found.same_content:
         what = "every archive is the same; only what the two builders say of themselves differs"

@@ -96,18 +96,20 @@ def command(
     from builder.builds import build_all
     from builder.inputs.archive import open_archive
     from builder.memory import return_large_buffers
-    from builder.passphrase import PassphraseSource
     from builder.progress import make_talk
-    from builder.signer import choose_signer
-    from builder.signing import sign_bundle
     from builder.store import Store
     from bundles.errors import UsageError
     from bundles.platform import from_machine
     from bundles.trust import load_policy
 
     return_large_buffers()
-    passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
-    who = choose_signer(sign, signer, public, passphrase.asker(os.environ, what=str(sign)), os.environ)
+    who = None
+    if sign or signer or public:
+        from builder.passphrase import PassphraseSource
+        from builder.signer import choose_signer
+
+        passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
+        who = choose_signer(sign, signer, public, passphrase.asker(os.environ, what=str(sign)), os.environ)
     if (output is None) == (against is None):
         raise UsageError("nothing says what to do with it", want="--output DIR, or --check --against BUNDLE")
     if against is not None and not against.is_dir():
@@ -139,6 +141,8 @@ def command(
         for one in built:
             if who is None:
                 break
+            from builder.signing import sign_bundle
+
             same = one.confirmed
             if same is not None:
                 sign_bundle(one.folder, who, progress=talk.bytes, expected=same.index, own=same.own)

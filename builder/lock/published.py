@@ -2,22 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from builder.lock.model import Lock, LockedInput
-from builder.lock.witnessed import disagreement
+from builder.lock.witnessed import disagreement, key_beside
 from builder.process import Cancel
 from builder.reach import Reach
 from builder.recipe.digest import recipe_digest
 from builder.recipe.fetched import ImageFilesComponent, UrlComponent, Witness
 from builder.recipe.model import CompileComponent, Recipe
-from builder.recipe.places import beside
 from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.imagefiles import Images, source_of
 from builder.sources.url import lock_url
 from builder.sources.urlclient import url_client
-from builder.sources.witness import read_key
 from builder.store import Store
-from bundles.signing.keys import PublicKey
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey
 
 
 def of_url(component: CompileComponent) -> bool:
@@ -45,7 +46,7 @@ class Publishing:
     def lock(self, component: UrlComponent | CompileComponent) -> LockedInput:
         """The component's entry."""
         url, witness = url_of(component), component.witness
-        key = read_key(beside(self.recipe, witness.key)) if witness.key is not None else None
+        key = key_beside(self.recipe, witness)
         if (old := self._kept(component.name, f"{URL_SOURCE}{url}", witness, key)) is not None:
             return old
         self.say(f"locking {URL_SOURCE}{url}")
@@ -62,7 +63,7 @@ class Publishing:
         images = Images(store=self.store, reach=self.reach, env=self.env, cancel=self.cancel)
         return images.lock(component, platform)
 
-    def _kept(self, name: str, source: str, witness: Witness, key: PublicKey | None) -> LockedInput | None:
+    def _kept(self, name: str, source: str, witness: Witness, key: "PublicKey | None") -> LockedInput | None:
         """The old entry, while it is of this source, its digest is what the recipe says, and its signer the same."""
         found = self.old.of(name) if self.old is not None else ()
         if self.old is None or len(found) != 1 or found[0].source != source or disagreement(found[0], witness, key):

@@ -1,7 +1,6 @@
 """Whether what is locked of published files and charts is still what the recipe asks for."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.lock.model import LockedChart, LockedInput
@@ -18,7 +17,7 @@ def witnessed(recipe: Recipe, component: UrlComponent | CompileComponent, locked
     """What a locked file is not that the recipe wants, in words; reads the key beside the recipe."""
     witness = component.witness
     try:
-        key = _key(beside(recipe, witness.key)) if witness.key is not None else None
+        key = key_beside(recipe, witness)
     except SealiftError as exc:
         yield f"component {component.name}: {exc.message}: {witness.key}"
         return
@@ -26,10 +25,13 @@ def witnessed(recipe: Recipe, component: UrlComponent | CompileComponent, locked
         yield f"component {component.name}: {found}"
 
 
-def _key(path: Path) -> "PublicKey":
-    from builder.sources.witness import read_key  # it fetches and checks signatures: most builds do neither
+def key_beside(recipe: Recipe, witness: Witness) -> "PublicKey | None":
+    """The key of a witness, read beside the recipe; None where it has none."""
+    if witness.key is None:
+        return None
+    from builder.sources.witness import read_key  # it fetches and checks signatures: most recipes need neither
 
-    return read_key(path)
+    return read_key(beside(recipe, witness.key))
 
 
 def disagreement(locked: LockedInput, witness: Witness, key: "PublicKey | None") -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from builder.lock.model import LockedFile, LockedInput
 from builder.process import Cancel
@@ -21,12 +21,13 @@ from builder.recipe.urlkind import URL_SOURCE
 from builder.sources.deb import whole
 from builder.sources.urlclient import MAX_FILE, UrlClient, url_client
 from builder.sources.verified import Verified
-from builder.sources.witness import check_witness
 from builder.store import Store
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError
 from bundles.files import make_folders, os_errors
-from bundles.signing.keys import PublicKey
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_%-]{0,199}")
 
@@ -40,7 +41,7 @@ class Fetched:
 
 
 def lock_url(
-    client: UrlClient, store: Store, component: str, url: str, witness: Witness, key: PublicKey | None
+    client: UrlClient, store: Store, component: str, url: str, witness: Witness, key: "PublicKey | None"
 ) -> LockedInput:
     """Fetches what is at the URL today -> `url:URL` with its size and digest, once the witnesses say the same.
 
@@ -48,6 +49,8 @@ def lock_url(
     FormatError for another sha256 than a witness says.
     """
     found = fetch_today(client, store, url)
+    from builder.sources.witness import check_witness  # it checks signatures: few locks do
+
     check_witness(client, store, url, witness, key, found.digest, found.size)
     name = last_part(url) if _NAME.fullmatch(last_part(url)) else "file"
     return LockedInput(
