@@ -4,6 +4,7 @@ import hashlib
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -90,13 +91,15 @@ def test_runc_writes_a_configuration(programs: dict[str, Path], tmp_path: Path) 
 def test_pause_starts_and_ends_when_told(programs: dict[str, Path]) -> None:
     with subprocess.Popen([QEMU, programs["pause"]], stderr=subprocess.PIPE) as running:
         assert running.stderr is not None
-        assert b"first process" in running.stderr.readline()  # it is up
+        assert b"first process" in running.stderr.readline()
+        assert waits(running.pid)  # its handlers are set
         running.send_signal(signal.SIGTERM)
         assert b"Shutting down" in running.stderr.readline()
         assert running.wait(timeout=30) == 0
 
 
 def test_one_tag_leads_to_both_and_a_second_push_sends_nothing(bundles: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "registry").mkdir()
     with running_registry(tmp_path / "registry") as registry:
         place = f"{registry.host}/site/hello"
         site = f"{registry.host}/hub"
@@ -117,6 +120,15 @@ def _architecture(image: str, wanted: str) -> str:
     """What skopeo finds for a platform."""
     words = ["skopeo", "inspect", "--override-arch", wanted, "--tls-verify=false", "--format", "{{.Architecture}}"]
     return subprocess.run([*words, f"docker://{image}"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def waits(pid: int) -> bool:
+    """Whether a process comes to wait for nothing but signals: pause, rt_sigsuspend, ppoll (syscalls of x86-64)."""
+    for _ in range(600):
+        if Path(f"/proc/{pid}/syscall").read_text().split()[0] in ("34", "130", "271"):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _machine(program: Path) -> int:
