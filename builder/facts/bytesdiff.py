@@ -1,10 +1,12 @@
-"""Two builds of one file that differ: where, in words. Which sections of a program, which bytes, what they say.
+"""Two builds of one file that differ: where, in words. Which sections of a program, members of a tar, lines of a text.
 
 Bounded: what differs everywhere is told by its first bytes and a count that stops. Pure.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+
+from builder.facts.innerdiff import tar_rows, text_rows
 
 _CHUNK = 1 << 14  # bytes that are compared at once
 _COUNTED = 1 << 20  # differing bytes after which nobody counts on
@@ -18,10 +20,10 @@ def explain(one: bytes, two: bytes) -> list[str]:
     if one == two:
         return []
     a, b = sections(one), sections(two)
-    rows = list(_sections(a, b)) if a and b else []
+    rows = list(_sections(a, b)) if a and b else [*tar_rows(one, two), *text_rows(one, two)]
     if not rows:
         rows = [_pair("all of it" if len(one) == len(two) else "another size", one, two, 0)]
-    return rows[:_MOST] + ([f"and {len(rows) - _MOST} more sections"] if len(rows) > _MOST else [])
+    return rows[:_MOST] + ([f"and {len(rows) - _MOST} more"] if len(rows) > _MOST else [])
 
 
 def sections(content: bytes) -> Mapping[str, tuple[int, bytes]]:

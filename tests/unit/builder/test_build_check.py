@@ -1,18 +1,27 @@
 """`build --check`: what comes out the same is said, and of what does not, where and how it differs."""
 
+import gzip
+import json
 import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from builder.again import bundle_differences, packed_otherwise
 from builder.build import BuildOptions, build
 from builder.facts.bytesdiff import differing, explain, sections
+from builder.plan.graph import make_plan
+from builder.plan.model import Receipt, Step
 from builder.progress import SilentTalk
+from builder.steps.context import Job
 from builder.store import Store
+from bundles import jsontext
 from bundles.errors import SealiftError
 from bundles.platform import Platform
+from tests.support import tars
 from tests.support.recipes import COMPONENTS, tiny_recipe, write_lock
 
 STRAY = "gcc -Os -static -DVERSION=$version -o tool tool.c"
@@ -95,8 +104,10 @@ def test_a_section_that_only_one_has_is_named(programs: tuple[bytes, bytes], tmp
 @pytest.mark.parametrize(
     ("one", "two", "row"),
     [
-        (b"a" * 40 + b"1", b"a" * 40 + b"2", "all of it: 1 of 41 bytes, first at 0x28: "),
-        (b"same", b"same and more", "another size: 4 bytes, then 13, first at 0x4: its end / 'same and more'"),
+        (b"\0" * 40 + b"1", b"\0" * 40 + b"2", "all of it: 1 of 41 bytes, first at 0x28: "),
+        (b"a: 1\nb: 2\nc: 3\n", b"a: 1\nb: 3\nc: 4\n", "line 2: 'b: 2' / 'b: 3', and 1 more"),
+        (b"same", b"same and more", "line 1: 'same' / 'same and more'"),
+        (b"\0same", b"\0same and more", "another size: 5 bytes, then 14, first at 0x5: its end / 'same and more'"),
         (b"\x7fELF" + b"\0" * 9, b"\x7fELF" + b"\1" * 9, "all of it: 9 of 13 bytes, first at 0x4: "),
         (b"", b"\0\1", "another size: 0 bytes, then 2, first at 0x0: its end / 00 01"),
     ],
@@ -104,6 +115,39 @@ def test_a_section_that_only_one_has_is_named(programs: tuple[bytes, bytes], tmp
 def test_other_files_are_told_by_their_first_bytes(one: bytes, two: bytes, row: str) -> None:
     (got,) = explain(one, two)
     assert got.startswith(row)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_tar_is_told_by_its_members(suffix: str) -> None:
+    def packed(**more: Any) -> bytes:
+        members = [tars.member("chart/values.yaml", more.get("text", b"a: 1\n")), tars.member("same", b"x")]
+        members.append(tars.member("run", b"\0\1", mode=more.get("mode", 0o644)))
+        content = tars.tar(*members[: more.get("count", 3)])
+        return gzip.compress(content, mtime=0) if suffix else content
+
+    assert explain(packed(), packed(text=b"a: 2\n")) == ["member chart/values.yaml: line 1: 'a: 1' / 'a: 2'"]
+    assert explain(packed(), packed(mode=0o755)) == ["member run: mode 0644 / 0755"]
+    assert explain(packed(), packed(count=2)) == ["member run: only the first has it"]
+
+
+def test_where_archives_alone_differ_they_are_compared_and_not_the_blobs_of_steps() -> None:
+    one = {name: Receipt(outputs={}, facts={"n": n}) for n, name in enumerate(("component a", "layer b 1"))}
+    jobs = [Job(step=Step(name=name, kind=name.split()[0], version=1, description={}), run=lambda _: one["layer b 1"])
+            for name in one]  # fmt: skip
+    other = Receipt(outputs={}, facts={"n": 9})
+    assert packed_otherwise(make_plan(jobs, ()), one, {**one, "layer b 1": other})
+    assert not packed_otherwise(make_plan(jobs, ()), one, {**one, "component a": other})
+
+
+def test_bundles_of_the_same_steps_that_differ_are_told_by_file_and_field(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path / "recipe")
+    one = build(recipe, replace(options(tmp_path / "1"), check=False)).folder
+    two = build(recipe, replace(options(tmp_path / "2"), check=False)).folder
+    said = json.loads((two / "provenance.json").read_bytes())
+    said["predicate"]["buildDefinition"]["internalParameters"]["epoch"] += 1
+    (two / "provenance.json").write_bytes(jsontext.encode_canonical(said))
+    (row,) = bundle_differences(one, two)
+    assert row.startswith("provenance.json: predicate.buildDefinition.internalParameters.epoch: ours 1771545600, ")
 
 
 def test_nothing_is_said_of_equal_files_and_counting_ends() -> None:
