@@ -106,8 +106,8 @@ def kept() -> Iterator[Kept]:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        for word, only_c in (("all", False), ("c", True)):
-            recipe = mixed_recipe(folder / word, only_c=only_c)
+        for word, names in (("all", ()), ("c", ("tool",))):
+            recipe = mixed_recipe(folder / word, *names)
             sealift("build", recipe, "--output", folder / f"out-{word}")
         sealift("fetch", folder / "all", "--to", folder / "inputs")
         shutil.copy(roots.root("libfaketime") / FAKETIME, folder / "libfaketime.so")

@@ -22,19 +22,20 @@ name: mixed
 version: v1.0.0
 sequence: 1
 platforms: [linux/amd64]
-go: {go}
-buildroot: {suite}
 runtime: rke2-runtime
 archives:
   rke2-runtime: [rke2-runtime]
 """
-COMPONENTS = """\
+COMPONENTS = {
+    "tool": """\
 tool:
   compile: ./src/tool
   version: v1.2.3
   needs: [libseccomp-dev]
   run: [make VERSION=$version]
   output: [tool]
+""",
+    "app": """\
 app:
   go: ./src/app
   version: v1.0.0
@@ -42,19 +43,20 @@ app:
   cgo: true
   needs: [libseccomp-dev]
   stamp: {main.version: $version}
+""",
+    "plain": """\
 plain:
   go: ./src/plain
   version: v1.0.0
   build: {plain: .}
   stamp: {main.version: $version}
-"""
+""",
+}
+ALL = tuple(COMPONENTS)
 IMAGES = """\
 rke2-runtime:
   name: rancher/rke2-runtime
   layers:
-    - tool: /bin
-      app: /bin
-    - plain: /bin
 """
 TOOL = """\
 #include <seccomp.h>
@@ -84,10 +86,8 @@ var version string
 
 func main() { C.say(C.CString(version)) }
 """
-PLAIN = "package main\n\nvar version string\n\nfunc main() { println(version) }\n"
+PLAIN = 'package main\n\nvar version string\n\nfunc main() { println(version, "as it was written") }\n'
 FILES = {
-    "components.yaml": COMPONENTS,
-    "images.yaml": IMAGES,
     "src/tool/tool.c": TOOL,
     "src/tool/a.c": LIBRARY,
     "src/tool/Makefile": MAKEFILE,
@@ -98,26 +98,30 @@ FILES = {
 }
 
 
-def mixed_recipe(folder: Path, *, only_c: bool = False) -> Path:
+def mixed_recipe(folder: Path, *names: str) -> Path:
     """Writes the recipe with its lock: the default recipe's Go, and the build root that tests use.
 
-    `only_c` leaves the Go programs out: what is left compiles in a second.
+    `names` of the components that it has; without any, all. `tool` alone compiles in a second.
     """
+    names = names or ALL
     known = read_lock(DEFAULT)
     go = known.tools[0].source.removeprefix("go-toolchain:")
-    files = {"bundle.yaml": BUNDLE.format(go=go, suite=roots.suite()), **FILES}
-    if only_c:
-        files["bundle.yaml"] = files["bundle.yaml"].replace(f"go: {go}\n", "")
-        files["components.yaml"] = COMPONENTS.partition("app:")[0]
-        files["images.yaml"] = IMAGES.partition("      app:")[0]
-    write_tree(folder, files)
+    has_go, has_c = names != ("tool",), names != ("plain",)
+    more = (f"go: {go}\n" if has_go else "") + (f"buildroot: {roots.suite()}\n" if has_c else "")
+    documents = {
+        "bundle.yaml": BUNDLE + more,
+        "components.yaml": "".join(COMPONENTS[name] for name in names),
+        "images.yaml": IMAGES + "".join(f"    - {name}: /bin\n" for name in names),
+    }
+    files = {name: text for name, text in FILES.items() if name.split("/")[1] in names}
+    write_tree(folder, documents | files)
     recipe = read_recipe(folder)
     lock = Lock(
         recipe=recipe_digest(recipe),
         bundle="mixed@v1.0.0",
         epoch=EPOCH,
-        tools=() if only_c else known.tools[:1],
-        buildroot=tuple(each for each in roots.packages() if each.component in (BASE, "libseccomp-dev")),
+        tools=known.tools[:1] if has_go else (),
+        buildroot=tuple(each for each in roots.packages() if has_c and each.component in (BASE, "libseccomp-dev")),
         inputs=tuple(
             LockedInput(component=name, source=f"folder:src/{name}", digest=folder_digest(folder / "src" / name))
             for name in sorted(recipe.components)
