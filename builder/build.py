@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,7 +193,9 @@ def _machine(sources: Sources, platform: Platform, host: Platform | None, env: M
     if sources.recipe.helm is None or host in (None, platform):
         return None
     lock = lock_for(sources.whole or sources.lock, host)
-    return Machine(platform=host, lock=lock, tools=component_tools(sources.recipe, lock, host, env))
+    helm = {sources.recipe.helm: sources.recipe.components[sources.recipe.helm]}
+    tools = component_tools(replace(sources.recipe, components=helm), lock, host, env)
+    return Machine(platform=host, lock=lock, tools=tools)
 
 
 def _sizes(recipe: Recipe, ids: Mapping[str, Digest], found: Mapping[Digest, Receipt]) -> dict[str, dict[str, int]]:

@@ -58,6 +58,8 @@ def recipe_needs(recipe: Recipe, machine: str) -> tuple[str, ...]:
         for component in recipe.components.values()
         for need in component_needs(component, recipe, platform, machine)
     }
+    if recipe.helm is not None:
+        found |= {*needs_of(recipe.components[recipe.helm])}  # it is built for the machine, too: it renders charts here
     return tuple(sorted(found))
 
 
