@@ -4,6 +4,7 @@ import io
 import lzma
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_what_no_debian_package_has_is_refused(packages: dict[str, Entries], wor
         merge(packages)
 
 
-def deb(files: dict[str, bytes | str]) -> bytes:
+def deb(files: Mapping[str, bytes | str]) -> bytes:
     """A package: text is a symlink's target, bytes are an executable's."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
