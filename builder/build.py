@@ -115,14 +115,14 @@ class Sources:
         return Sources(recipe=recipe, lock=lock, digest=self.digest, whole=self.lock)
 
 
-def build(recipe_folder: Path, options: BuildOptions) -> Built:
-    """Recipe folder -> bundle folder below `options.output`.
+def build(recipe_folder: Path, options: BuildOptions, sources: Sources | None = None) -> Built:
+    """Recipe folder -> bundle folder below `options.output`; `sources` where they were read just now.
 
     Raises RecipeError for a wrong recipe or a stale lock, StepError for failed steps, SealiftError for a full disk.
     Whatever was finished before an error is kept in the store: the next build goes on from there.
     """
     started = options.clock()
-    sources = read_sources(recipe_folder)
+    sources = sources or read_sources(recipe_folder)
     platform = options.platform or one_platform(sources.recipe)
     sources = sources.of(platform)
     refuse_other_machine(sources.recipe, sources.lock, options.host)

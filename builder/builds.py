@@ -20,4 +20,4 @@ def build_all(recipe_folder: Path, options: BuildOptions, wanted: str | None) ->
     for platform in platforms:
         own = sources.of(platform)
         refuse_other_machine(own.recipe, own.lock, options.host)
-    return tuple(build(recipe_folder, replace(options, platform=platform)) for platform in platforms)
+    return tuple(build(recipe_folder, replace(options, platform=platform), sources) for platform in platforms)
