@@ -150,9 +150,11 @@ def _refuse_floats(value: object) -> None:
 
 def _refuse_other_case(value: Any, info: msgspec.inspect.Type, where: object) -> None:
     """Go matches `config` to the field `Config`; a document with both would be two documents."""
+    if not isinstance(value, (dict, list)):
+        return  # most values are text and numbers
     if isinstance(info, msgspec.inspect.StructType) and isinstance(value, dict):
         fields = {field.encode_name: field.type for field in info.fields}
-        folded = {name.casefold(): name for name in fields}
+        folded = {} if value.keys() <= fields.keys() else {name.casefold(): name for name in fields}
         for key, child in value.items():
             if key in fields:
                 _refuse_other_case(child, fields[key], where)
