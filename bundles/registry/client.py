@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
-from urllib.parse import urljoin
 
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, MissingError, SealiftError
@@ -202,7 +201,7 @@ class HttpRegistry:
             found += documents.read_index(documents.read_document(data, kind, where=where), where=where).manifests
             if len(found) > MAX_REFERRERS:
                 raise LimitError("too many referrers", where=where, want=f"<= {MAX_REFERRERS}")
-            url = urljoin(url, link[1]) if link else None
+            url = urls.follow(url, link[1], where=where) if link else None
             if url is None or not urls.same_origin(url, endpoint.origin):
                 return found
         raise LimitError("too many pages of referrers", where=where, want=f"<= {_MAX_PAGES}")

@@ -2,7 +2,6 @@
 
 import re
 from typing import Any, Final
-from urllib.parse import urljoin
 
 from bundles import jsontext
 from bundles.errors import FormatError, LimitError
@@ -35,7 +34,7 @@ class Listing:
         if self._pages > _MAX_PAGES or len(self.tags) > _MAX_TAGS:
             raise LimitError("too many tags", where=self.where, want=f"<= {_MAX_TAGS}, on {_MAX_PAGES} pages")
         found = _NEXT.search(link or "")
-        self.url = urljoin(self.url, found[1]) if found else None
+        self.url = urls.follow(self.url, found[1], where=self.where) if found else None
         if self.url is not None and not urls.same_origin(self.url, self._endpoint.origin):
             raise FormatError("the next page is on another host", where=self.where, got=urls.shown(self.url))
 

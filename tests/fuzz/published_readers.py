@@ -4,6 +4,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -14,8 +15,11 @@ from builder.engine.containerfile import bases, pinned
 from builder.sources import chartrepo
 from builder.sources.witness import listed
 from builder.steps.packed import packed
+from builder.update.versions import newest_tag
 from bundles.digest import Digest
 from bundles.reference import Reference
+from bundles.registry.place import Endpoint
+from bundles.registry.tags import Listing
 from tests.fuzz.model import taken
 from tests.support import tars
 
@@ -59,6 +63,22 @@ def _index(data: bytes) -> bool:
     return taken(chartrepo.find, data, "a", "1.0.0", "index") is not None
 
 
+def _listed(data: bytes, link: str | None) -> list[str]:
+    listing = Listing(Endpoint(origin="https://a.io", path="b", host="a.io"))
+    listing.take(data, link)
+    return listing.tags
+
+
+def _tags(data: bytes) -> bool:
+    """A registry's list: what an update writes into a recipe has the form of what stood there."""
+    link = '</v2/b/tags/list?last=x>; rel="next"' if data[-1:] == b" " else None
+    tags = taken(_listed, data, link)
+    for old in ("v1.2.3", "v3.6.7-k3s1-build20260126"):
+        new = newest_tag(old, tags or ())
+        assert re.sub("[0-9]+", "#", new) == re.sub("[0-9]+", "#", old), new
+    return tags is not None
+
+
 def _sums(data: bytes) -> bool:
     return taken(listed, data, "tool", "sums") is not None
 
@@ -78,6 +98,7 @@ READERS: Final[dict[str, Reader]] = {
     "tar": _tar,
     "packed": _packed,
     "index": _index,
+    "tags": _tags,
     "sums": _sums,
     "containerfile": _containerfile,
 }
@@ -105,6 +126,7 @@ SEEDS: Final[dict[str, list[bytes]]] = {
         + b"ab" * 32
         + b"\n    urls:\n    - a.tgz\n    more: [{x: y}]\n",
     ],
+    "tags": [b'{"name":"b","tags":["latest","v1.2.4","v1.2.10-rc1","v3.6.7-k3s1-build20260301"]} ', b'{"tags":null}'],
     "sums": [b"ab" * 32 + b"  tool\n", b"SHA256 (tool) = " + b"cd" * 32 + b"\n"],
     "containerfile": [
         b"FROM a:1 AS b\nCOPY --from=c:2 /x /\nFROM --platform=linux/amd64 d/e:3\nRUN --mount=from=f:4,x=y \\\n z\n"

@@ -1,5 +1,6 @@
 """Blobs and manifests from a registry that breaks, lies and never ends: the right bytes, or an error in words."""
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,6 +262,17 @@ def test_referrers_are_found_by_the_api_and_by_the_tag(registry: FakeRegistry) -
         registry.referrers_api = True
         (found,) = ours.referrers(repository(registry), subject, no_check)
         assert (found.digest, found.artifact_type) == (digest, "x/y")
+
+
+@pytest.mark.parametrize("link", ["http://[x?sig=s3cr3t", "ftp://u:s3cr3t@a/", "//u:s3cr3t@a:b/"])
+def test_a_next_page_that_is_no_url_is_an_error_in_words(registry: FakeRegistry, link: str) -> None:
+    subject, _ = put_manifest(registry)
+    page = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
+    headers = {"Link": f'<{link}>; rel="next"', "Content-Type": INDEX}
+    registry.faults = lambda seen, number: Fault(status=200, headers=headers, body=page)
+    with client(Clock()) as ours, pytest.raises(FormatError, match="no URL") as caught:
+        ours.referrers(repository(registry), subject, no_check)
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_work_that_was_called_off_ends_between_two_pieces(registry: FakeRegistry) -> None:

@@ -47,10 +47,11 @@ def test_all_pages_are_read_and_busy_answers_waited_for(
         (b'{"tags": [5]}', "", FormatError),
         (b'{"tags": ["a"], "tags": ["b"]}', "", FormatError),
         (b'{"tags": ["a"]}', '<https://elsewhere.invalid/v2/a/tags/list?sig=s3cr3t>; rel="next"', FormatError),
+        (b'{"tags": ["a"]}', '<http://[x?sig=s3cr3t>; rel="next"', FormatError),
         (b'{"tags": ["a"]}', '</v2/a/tags/list?last=a>; rel="next"', LimitError),
         (b" " * (tags.MAX_ANSWER + 1), "", LimitError),
     ],
-    ids=["list", "text", "path", "number", "twice", "elsewhere", "endless", "large"],
+    ids=["list", "text", "path", "number", "twice", "elsewhere", "no URL", "endless", "large"],
 )
 def test_a_list_that_is_none_leads_elsewhere_or_never_ends_is_refused(
     registry: FakeRegistry, body: bytes, link: str, error: type[SealiftError]
