@@ -5,13 +5,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from builder.build import read_sources
 from builder.buildroot.cross import component_needs, config_site, machine_of, recipe_needs, stale, variables
 from builder.buildroot.layout import merge
-from builder.buildroot.model import BASE_PACKAGES
+from builder.buildroot.model import BASE, BASE_PACKAGES
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedFile, LockedInput, LockedSum, LockedTool
 from builder.lock.perplatform import fits, lock_for, together, with_own_root
-from builder.lock.text import format_lock, parse_lock
+from builder.lock.text import format_lock, parse_lock, read_lock
 from builder.plan.graph import Machine, content_ids, make_jobs
 from builder.platforms import chosen, machine_last, one_of, recipe_for, refuse_other_machine
 from builder.recipe.model import (
@@ -31,6 +32,7 @@ from bundles.platform import Platform
 from bundles.reference import Reference
 from tests.support.stepping import AMD64, a_lock, a_recipe
 
+RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 ARM64 = Platform(os="linux", architecture="arm64")
 C = CompileComponent(
     name="c", source="./src", version="1", run=("make",), output={"c": PurePosixPath("c")}, needs=("libz-dev", "flex")
@@ -190,3 +192,14 @@ def test_a_cross_compiler_has_plain_names_in_a_folder_of_its_own() -> None:
         "cross/aarch64-linux-gnu/cc": "/usr/bin/aarch64-linux-gnu-gcc",
         "cross/aarch64-linux-gnu/gcc": "/usr/bin/aarch64-linux-gnu-gcc",
     }
+
+
+def test_the_default_recipe_for_arm64_pins_what_the_default_pins_but_for_packages() -> None:
+    base, arm = (read_lock(RECIPES / name) for name in ("rke2-v1.34", "rke2-v1.34-arm64"))
+    sources = read_sources(RECIPES / "rke2-v1.34-arm64")
+    assert sources.recipe.platforms == (ARM64,) and arm.epoch == base.epoch and arm.tools == base.tools
+    names = {each.component for each in (*base.inputs, *arm.inputs)}
+    assert {name for name in names if base.of(name) != arm.of(name)} == {"base", "firewall"}
+    assert [each for each in arm.buildroot if each.component == BASE] == [
+        each for each in base.buildroot if each.component == BASE
+    ]
