@@ -109,7 +109,8 @@ class Download:
             if len(data) > blob.size - blob.done:
                 raise FormatError("more bytes than the blob has", where=where, want=f"{blob.size} bytes")
             blob.take(data)
-            timing.pause(self._bucket.take(len(data)), check)
+            if wait := self._bucket.take(len(data)):
+                timing.pause(wait, check)
             since += len(data)
             if (now := timing.monotonic()) - window > _WINDOW:
                 if since < _LEAST:
