@@ -183,6 +183,7 @@ def test_a_machine_where_everything_is_other_without_network_gives_the_same_byte
     assert person.build(ALL_AT_ONCE, which, jobs=3) == kept.bundle(which)
 
 
+@pytest.mark.parametrize("person", ["root", "nobody"], indirect=True)
 @pytest.mark.parametrize("thing", OTHERS)
 def test_a_machine_where_one_thing_is_other_gives_the_same_bytes(person: Person, kept: Kept, thing: str) -> None:
     machine = OTHERS[thing]
