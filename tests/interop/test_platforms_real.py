@@ -13,6 +13,7 @@ from builder.facts.elf import elf_facts
 from tests.support.elsewhere import contents
 from tests.support.emulated import QEMU, built_programs, emulated
 from tests.support.node import PROGRAMS
+from tests.support.published import layer, push, push_index, taking_recipe
 from tests.support.registry import running_registry
 
 pytestmark = pytest.mark.real
@@ -136,3 +137,35 @@ def _machine(program: Path) -> int:
     found = elf_facts(program.read_bytes())
     assert found is not None
     return found.machine
+
+
+def test_a_mirrored_image_and_a_package_are_each_platforms_own_and_kept_in_one_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEALIFT_STORE", str(tmp_path / "store"))
+    (tmp_path / "registry").mkdir()
+    with running_registry(tmp_path / "registry") as registry:
+        arm = push(registry, "up/many", None, [layer({"a": b"arm"})], architecture="arm64")
+        amd = push(registry, "up/many", None, [layer({"a": b"amd"})])
+        push_index(registry, "up/many", "v1", [arm, amd])
+        recipe = taking_recipe(tmp_path / "recipe", {"many": f"mirror: {registry.host}/up/many:v1"})
+        _for_both(recipe)
+        sealift("lock", recipe)
+        sealift("fetch", recipe, "--to", tmp_path / "inputs")
+    monkeypatch.setenv("SEALIFT_STORE", str(tmp_path / "cold"))  # and the registry is gone
+    words = ("build", recipe, "--inputs", tmp_path / "inputs", "--offline", "--output", tmp_path / "out")
+    bundles = [Path(line) for line in sealift(*words).split()]
+    documents = [json.loads((bundle / "bundle.json").read_bytes()) for bundle in bundles]
+    assert [one["platform"] for one in documents] == ["linux/arm64", "linux/amd64"]
+    for document, image in zip(documents, (arm, amd), strict=True):
+        assert image.digest.hex in json.dumps(document["images"])
+
+
+def _for_both(recipe: Path) -> None:
+    """A recipe of one platform, and a Debian program in it -> of two."""
+    bundle = recipe / "bundle.yaml"
+    bundle.write_text(bundle.read_text().replace("[linux/amd64]", "[linux/amd64, linux/arm64]"))
+    components, images = recipe / "components.yaml", recipe / "images.yaml"
+    more = "hostname:\n  deb: hostname=3.23+nmu1\n  files: [/bin/hostname]\n"
+    components.write_text((components.read_text() if components.exists() else "") + more)
+    images.write_text(images.read_text().replace("  layers:\n", "  layers:\n    - hostname: /bin\n", 1))
