@@ -52,7 +52,7 @@ def test_modules_beside_the_recipe_are_generated_with_sums_that_the_database_kno
     recipe = read_recipe(RECIPE)
     component = recipe.components["runc"]
     assert isinstance(component, GoComponent)
-    alone = replace(recipe, folder=tmp_path, components={"runc": component}, charts={})
+    alone = replace(recipe, folder=tmp_path, components={"runc": component}, charts={}, helm=None, buildroot=None)
     made = resolve(alone, None, ResolveOptions(store=store, host=HOST, env=dict(os.environ), now=1))
     (entry,) = made.lock.inputs
     committed = next(each for each in read_lock(RECIPE).inputs if each.component == "runc")
