@@ -156,3 +156,14 @@ def test_a_module_beside_the_recipe_is_pinned_by_its_folder_and_its_own_go_sum(l
     (entry,) = resolve(lab.recipe({"mine": component}), None, lab.resolving(1)).lock.inputs
     assert entry.source == "folder:src/mine" and entry.digest is not None
     assert entry.sum is not None and (entry.sum.folder, entry.sum.modules) == ("src/mine", 1)
+
+
+def test_a_module_beside_the_recipe_that_requires_nothing_is_pinned_too(lab: GoLab) -> None:
+    lab.write("src/alone/go.mod", "module example.test/alone\n\ngo 1.22.0\n")
+    lab.write("src/alone/main.go", "package main\n\nfunc main() {}\n")
+    lab.write("src/alone/go.sum", "")
+    component = GoComponent(
+        name="alone", module=None, version="", folder=PurePosixPath("src/alone"), packages={"alone": ""}
+    )
+    (entry,) = resolve(lab.recipe({"alone": component}), None, lab.resolving(1)).lock.inputs
+    assert entry.sum is not None and entry.sum.modules == 0
