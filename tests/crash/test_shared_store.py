@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from builder.buildroot.model import closure, closure_digest
 from builder.lock.text import read_lock
+from builder.store import remove_tree
 from tests.support.bundles import tree
 from tests.support.mixed import mixed_recipe
 from tests.support.node import sealift
@@ -26,7 +28,7 @@ WRITTEN, ALTERED = b"as it was written", b"as it was altered"
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Clones `one`, `two`, `three` of a recipe, an input archive, and `alone`: the bundle as one build makes it."""
     home = tmp_path_factory.mktemp("shared")
     recipe = mixed_recipe(home / "one")
@@ -34,7 +36,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(recipe, home / name)
     sealift("fetch", recipe, "--to", home / "inputs")
     sealift("build", recipe, "--output", home / "alone")
-    return home
+    yield home
+    remove_tree(home)  # a gigabyte
 
 
 def begin(home: Path, clone: str, *more: str) -> "subprocess.Popen[str]":
