@@ -19,6 +19,7 @@ from bundles.registry.transport import CONNECTIONS, Answer, Transport
 from bundles.registry.wire import Body, Broken, Check
 
 _MAX_ERROR: Final = 64 << 10  # bytes of an error's body
+_REFUSED: Final = 2  # tokens, asked for by one request for itself, that may be refused before its last try
 _SHOWN: Final = 300  # characters of a registry's own words
 
 
@@ -103,18 +104,20 @@ class Session:
         """
         patience = patience or self.patience(ask.url, ask.where, check)
         used: str | None = None
-        renewed = 0
+        own: str | None = None  # what this request was given; what it took over from others may have ended meanwhile
+        refused = 0
         while True:
             self._wait_for_host(ask.url, check)
             try:
                 if urls.same_origin(ask.url, endpoint.origin):
                     used = self._tokens.header(endpoint, ask.actions, ask.scopes)
                 answer = self._send(ask, used, check)
-                if answer.status == 401 and renewed < 2:
+                if answer.status == 401 and refused < _REFUSED:
                     asked = answer.headers("WWW-Authenticate")
                     answer.close()
-                    self._tokens.renew(endpoint, ask.actions, used, asked, ask.scopes)
-                    renewed += used is not None  # who came without a token had none refused
+                    refused += used is not None and used == own
+                    given = self._tokens.renew(endpoint, ask.actions, used, asked, ask.scopes)
+                    own = given.header if given.new else own
                     continue
             except Broken as exc:
                 fatal = exc.fatal or not (exc.connected or _origin(ask.url) in self._answered)

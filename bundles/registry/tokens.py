@@ -43,6 +43,14 @@ class _Held:
     until: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """A header; `new`: it was asked for now, and not taken over from another thread."""
+
+    header: str = field(repr=False)
+    new: bool
+
+
 class Tokens:
     """Headers by endpoint; for any thread."""
 
@@ -64,7 +72,7 @@ class Tokens:
 
     def renew(
         self, endpoint: Endpoint, actions: str, used: str | None, asked: Sequence[str], more: Sequence[str] = ()
-    ) -> str:
+    ) -> Given:
         """After a 401 to the header `used`: another one, by the challenges `asked`; raises SealiftError for none.
 
         `more`: further scopes (the repository that a blob is mounted from).
@@ -75,10 +83,10 @@ class Tokens:
         with lock:
             current = self.header(endpoint, actions, more)
             if current is not None and current != used:
-                return current  # another thread was here before us
+                return Given(header=current, new=False)  # another thread was here before us
             held = self._answer(endpoint, actions, challenge.parse(asked, where=endpoint), used, more)
             self._held[_slot(endpoint, _BASIC) if held.until == _EVER else slot] = held
-            return held.header
+            return Given(header=held.header, new=True)
 
     def scrub(self, text: str) -> str:
         """A message of somebody else, without anything we must not show."""

@@ -116,6 +116,7 @@ class Machine:
     child: Child
     first: int
     env: Mapping[str, str] = field(repr=False)
+    _started: list[Child] = field(default_factory=list, repr=False)
 
     @property
     def namespaces(self) -> Namespaces:
@@ -152,14 +153,22 @@ class Machine:
         """Starts a program in the machine's namespaces and control groups; it ends with the machine, or with us."""
         words = ["setpriv", "--pdeathsig", "KILL", "--", *(os.fspath(word) for word in argv)]
         command = entering(self.group.doors, self.namespaces.inside(words))
-        return await start(command, env={**self.env, **(env or {})}, log=log, what=self.name)
+        child = await start(command, env={**self.env, **(env or {})}, log=log, what=self.name)
+        self._started.append(child)
+        return child
 
     async def stop(self) -> None:
-        """Ends every process of the machine at once: the kernel does it when the first one is killed."""
+        """Ends every process of the machine at once: the kernel does it when the first one is killed.
+
+        What was started in it has been waited for then, too.
+        """
         with contextlib.suppress(ProcessLookupError):
             if _starts(self.first, self.child.pid):
                 os.kill(self.first, signal.SIGKILL)
         await self.child.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await asyncio.gather(*(child.wait() for child in self._started))
 
 
 def furnish_folder(home: Path, name: str, port: Port) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bundles.errors import SealiftError
+from runtime.process import Child
 from runtime.prove.cgroups import Group, hierarchies
 from runtime.prove.footprint import differences, look, still_there
 from runtime.prove.isolation import Watch, control
@@ -113,7 +114,7 @@ def test_what_wants_out_is_counted_and_goes_nowhere(ledger: Ledger, tmp_path: Pa
 
 
 def test_containerd_runs_in_it_and_is_gone_with_it(ledger: Ledger, tmp_path: Path) -> None:
-    held = Held()
+    held, started = Held(), list[Child]()
 
     async def inside() -> None:
         async with running(ledger, tmp_path) as (_, machine):
@@ -121,7 +122,7 @@ def test_containerd_runs_in_it_and_is_gone_with_it(ledger: Ledger, tmp_path: Pat
             config = machine.home / "etc-rancher" / "containerd.toml"
             config.write_text('version = 2\nroot = "/var/lib/rancher/c"\nstate = "/run/c"\n')
             log = tmp_path / "containerd.log"
-            await machine.start(["containerd", "-c", "/etc/rancher/containerd.toml"], log=log)
+            started.append(await machine.start(["containerd", "-c", "/etc/rancher/containerd.toml"], log=log))
             for _ in range(300):
                 answer = await machine.call(["ctr", "version"], check=False)
                 if answer.code == 0:
@@ -132,6 +133,7 @@ def test_containerd_runs_in_it_and_is_gone_with_it(ledger: Ledger, tmp_path: Pat
             assert len(still_there(held.names, ())) >= 2
 
     asyncio.run(inside())
+    assert [child.process.returncode for child in started] == [-9]
     assert still_there(held.names, ("sealift-test-", str(tmp_path))) == ()
     held.close()
 

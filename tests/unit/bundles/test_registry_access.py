@@ -16,7 +16,7 @@ from bundles.registry.protocol import once
 from bundles.registry.session import no_check
 from bundles.registry.wire import HostTls, Wire
 from tests.support.certificates import Authority
-from tests.support.fakeregistry import Clock, FakeRegistry, Fault, Tokens, client, fake_registry
+from tests.support.fakeregistry import Clock, FakeRegistry, Fault, Seen, Tokens, client, fake_registry
 
 KEYS = Credentials(user="robot", password="s3cret-word")
 SECRETS = (KEYS.password, KEYS.basic.partition(" ")[2], "t0ken")
@@ -65,6 +65,34 @@ def test_a_token_that_ends_early_is_renewed_once_and_the_work_goes_on(registry: 
         registry.tokens.valid.clear()
         assert read(ours, registry, "a")
     assert registry.tokens.given == 2
+
+
+def test_tokens_taken_over_from_others_that_ended_meanwhile_are_no_refusal(registry: FakeRegistry) -> None:
+    registry.tokens = tokens = Tokens()
+    met: list[str] = []
+
+    def others(seen: Seen, number: int) -> None:
+        """Each time that we ask, another thread had its token renewed, and all of them have ended since."""
+        if "/blobs/" in seen.path and len(met) < 4 and "inside" not in met[-1:]:
+            met.append("inside")
+            tokens.valid.clear()
+            assert read(ours, registry, "a")
+            tokens.valid.clear()
+            met[-1] = "done"
+
+    with client(Clock(), keyed(None)) as ours:
+        assert read(ours, registry, "a")
+        registry.faults = others
+        assert read(ours, registry, "a")
+    assert met == ["done"] * 4
+
+
+def test_a_registry_that_refuses_every_token_is_asked_three_times(registry: FakeRegistry) -> None:
+    registry.tokens = tokens = Tokens()
+    registry.faults = lambda seen, number: tokens.valid.clear() if "/blobs/" in seen.path else None
+    with client(Clock(), keyed(None)) as ours, pytest.raises(SealiftError, match="refuses access"):
+        read(ours, registry, "a")
+    assert tokens.given == 3
 
 
 def test_a_push_asks_for_more_than_a_pull_does(registry: FakeRegistry) -> None:
