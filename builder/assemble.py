@@ -20,7 +20,8 @@ from bundles.index import Archive, BundleIndex, Chart, Choice, File, Image, Runt
 from bundles.layers.model import FramedLayer, Part
 from bundles.platform import Platform
 from bundles.reference import Reference
-from bundles.sealed.layout import SealedImage, SealedLayout, index_blobs, lay_out
+from bundles.sealed.layout import SealedLayout, index_blobs, lay_out
+from bundles.sealed.opened import SealedImage
 from bundles.sealed.write import WrittenArchive, write_archive
 from bundles.sums import sums_text
 

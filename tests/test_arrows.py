@@ -60,6 +60,7 @@ PURE = {
     "bundles.signing.statement",
     "bundles.sealed.documents",
     "bundles.sealed.layout",
+    "bundles.sealed.opened",
     "builder.buildroot.cross",
     "builder.buildroot.layout",
     "builder.buildroot.model",

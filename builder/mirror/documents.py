@@ -8,7 +8,6 @@ from bundles.errors import FormatError
 from bundles.platform import Platform
 from bundles.registry.documents import RemoteManifest
 
-CONFIGS: Final = (oci.CONFIG, oci.DOCKER_CONFIG)
 LAYERS: Final = (
     oci.LAYER_TAR, oci.LAYER_GZIP, oci.LAYER_ZSTD, oci.DOCKER_LAYER_TAR, oci.DOCKER_LAYER_GZIP,
 )  # fmt: skip
@@ -16,10 +15,10 @@ LAYERS: Final = (
 
 def check_kinds(manifest: RemoteManifest, where: str) -> None:
     """Raises FormatError for an artifact (a chart, a signature), and for layers that no node can unpack."""
-    if manifest.config.media_type not in CONFIGS:
+    if manifest.config.media_type not in oci.CONFIGS:
         got = ascii((manifest.artifact_type or manifest.config.media_type)[:200])
         hint = "this is an artifact (a chart, a signature); charts are taken by charts.yaml"
-        raise FormatError("not a container image", where=where, got=got, want=" or ".join(CONFIGS), hint=hint)
+        raise FormatError("not a container image", where=where, got=got, want=" or ".join(oci.CONFIGS), hint=hint)
     for layer in manifest.layers:
         if layer.media_type not in LAYERS:
             got = f"{layer.digest} ({layer.media_type[:200]!a})"

@@ -37,7 +37,7 @@ from bundles.reference import Reference
 from bundles.region import Region
 from bundles.registry.documents import MAX_MANIFEST, RemoteManifest
 from bundles.sealed.documents import make_manifest
-from bundles.sealed.layout import descriptor
+from bundles.sealed.opened import descriptor
 
 VERSION: Final = 1
 LEVEL: Final = 9  # of layers that were not compressed

@@ -10,7 +10,7 @@ from builder.steps.layer import framed_layer, layer_name
 from bundles import oci
 from bundles.platform import Platform
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import descriptor
+from bundles.sealed.opened import descriptor
 
 VERSION: Final = 1
 MANIFEST: Final = "manifest.json"

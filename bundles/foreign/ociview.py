@@ -16,9 +16,6 @@ from bundles.foreign.images import ConfigReader, StoredImage, StoredLayer
 from bundles.reference import Reference
 
 INDEX: Final = "index.json"
-_INDEXES: Final = (oci.INDEX, oci.DOCKER_INDEX)
-_MANIFESTS: Final = (oci.MANIFEST, oci.DOCKER_MANIFEST)
-_CONFIGS: Final = (oci.CONFIG, oci.DOCKER_CONFIG)
 _MAX_DEPTH: Final = 3
 _MAX_NESTED: Final = 32 << 20  # bytes of all nested indexes, each counted as often as it is named
 _MAX_DESCRIPTORS: Final = 20_000
@@ -61,11 +58,11 @@ class _Walk:
                 raise FormatError("index.json names a blob that is not there", where=where, got=descriptor.digest)
             if not present or (descriptor.platform is not None and descriptor.platform.os == "unknown"):
                 continue
-            if descriptor.media_type in _INDEXES:
+            if descriptor.media_type in oci.INDEXES:
                 self._bytes += descriptor.size
                 inner = self._inner(descriptor)
                 yield from self.leaves(inner, *named, level + 1)
-            elif descriptor.media_type in _MANIFESTS:
+            elif descriptor.media_type in oci.MANIFESTS:
                 yield descriptor, *named
 
     def _inner(self, descriptor: oci.Descriptor) -> oci.Index:
@@ -94,7 +91,7 @@ def _image(archive: OpenArchive, configs: ConfigReader, descriptor: oci.Descript
     manifest = jsontext.decode(_blob(archive, descriptor), oci.Manifest, where=where)
     if manifest.schema_version != 2:
         raise FormatError("unknown schema version", where=where, got=manifest.schema_version, want=2)
-    if manifest.config.media_type not in _CONFIGS or _member(manifest.config) not in archive.contents.files:
+    if manifest.config.media_type not in oci.CONFIGS or _member(manifest.config) not in archive.contents.files:
         return None
     digest, platform, diff_ids = configs.read(_member(manifest.config), len(manifest.layers), where)
     size = archive.contents.files[_member(manifest.config)][1]

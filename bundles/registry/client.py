@@ -1,10 +1,10 @@
 """The registry client: protocol.Registry over HTTP, by way of mirrors where there are some."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from bundles import oci
 from bundles.digest import Digest
 from bundles.errors import FormatError, LimitError, MissingError, SealiftError
 from bundles.registry import documents, tags
@@ -26,7 +26,6 @@ from bundles.signing.images import referrers_tag
 T = TypeVar("T")
 MAX_REFERRERS: Final = 1024
 _MAX_PAGES: Final = 32
-_NEXT: Final = re.compile(r'<([^<>"]{1,4096})>\s*;\s*rel="?next"?')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,8 +189,8 @@ class HttpRegistry:
             ask = Ask(method="GET", url=url, where=where, ok=(200, 400, 404, 405), headers={"Accept": documents.ACCEPT})
             answer = self.session.request(endpoint, ask, check)
             kind = (answer.header("Content-Type") or "").partition(";")[0].strip().lower()
-            link = _NEXT.search(answer.header("Link") or "")
-            if answer.status != 200 or kind not in documents.INDEXES:
+            link = answer.header("Link")
+            if answer.status != 200 or kind not in oci.INDEXES:
                 answer.close()
                 return self._tagged_referrers(endpoint, digest, check)
             try:
@@ -201,7 +200,7 @@ class HttpRegistry:
             found += documents.read_index(documents.read_document(data, kind, where=where), where=where).manifests
             if len(found) > MAX_REFERRERS:
                 raise LimitError("too many referrers", where=where, want=f"<= {MAX_REFERRERS}")
-            url = urls.follow(url, link[1], where=where) if link else None
+            url = urls.next_page(url, link, where=where)
             if url is None or not urls.same_origin(url, endpoint.origin):
                 return found
         raise LimitError("too many pages of referrers", where=where, want=f"<= {_MAX_PAGES}")

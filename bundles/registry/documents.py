@@ -17,9 +17,7 @@ from bundles.errors import FormatError, MissingError
 from bundles.platform import Platform
 
 MAX_MANIFEST: Final = 4 << 20  # bytes (distribution-spec, "Pushing Manifests")
-MANIFESTS: Final = (oci.MANIFEST, oci.DOCKER_MANIFEST)
-INDEXES: Final = (oci.INDEX, oci.DOCKER_INDEX)
-ACCEPT: Final = ", ".join((*MANIFESTS, *INDEXES))
+ACCEPT: Final = ", ".join((*oci.MANIFESTS, *oci.INDEXES))
 EMPTY: Final = "application/vnd.oci.empty.v1+json"
 EMPTY_DATA: Final = b"{}"
 TITLE: Final = "org.opencontainers.image.title"
@@ -82,7 +80,7 @@ class Document:
     @property
     def is_index(self) -> bool:
         """Whether it lists manifests."""
-        return self.media_type in INDEXES
+        return self.media_type in oci.INDEXES
 
     def descriptor(self, **more: object) -> RemoteDescriptor:
         """A descriptor of it; `more` are further fields."""
@@ -98,7 +96,7 @@ def read_document(data: bytes, content_type: str | None, *, where: object) -> Do
     if _OLD.fullmatch(kind) or inside.schema_version == 1:
         hint = "push the image again with a tool of this decade"
         raise FormatError("an image manifest of schema version 1, which names no content", where=where, hint=hint)
-    if kind not in (*MANIFESTS, *INDEXES):
+    if kind not in (*oci.MANIFESTS, *oci.INDEXES):
         raise FormatError("neither a manifest nor an index", where=where, got=ascii(kind[:100]))
     if told and told != kind:
         raise FormatError("the registry calls it something else than it is", where=where, got=ascii(told), want=kind)

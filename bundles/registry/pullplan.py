@@ -16,7 +16,8 @@ from bundles.registry.memory import in_memory
 from bundles.registry.parts import Piece, Plan
 from bundles.registry.protocol import Registry
 from bundles.registry.pullfill import WORKERS
-from bundles.sealed.layout import Entry, SealedImage, SealedLayout, lay_out
+from bundles.sealed.layout import Entry, SealedLayout, lay_out
+from bundles.sealed.opened import SealedImage
 
 _MAX_CONFIG: Final = 8 << 20  # bytes, as sealed.read bounds documents
 _MAX_DOCUMENTS: Final = 64 << 20  # bytes of all configs and indexes

@@ -13,7 +13,6 @@ MAX_ANSWER: Final = 4 << 20  # bytes of one page
 _MAX_PAGES: Final = 100
 _MAX_TAGS: Final = 50_000
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_NEXT: Final = re.compile(r'<([^<>"]{1,4096})>\s*;\s*rel="?next"?')
 
 
 class Listing:
@@ -33,8 +32,7 @@ class Listing:
         self._pages += 1
         if self._pages > _MAX_PAGES or len(self.tags) > _MAX_TAGS:
             raise LimitError("too many tags", where=self.where, want=f"<= {_MAX_TAGS}, on {_MAX_PAGES} pages")
-        found = _NEXT.search(link or "")
-        self.url = urls.follow(self.url, found[1], where=self.where) if found else None
+        self.url = urls.next_page(self.url, link, where=self.where)
         if self.url is not None and not urls.same_origin(self.url, self._endpoint.origin):
             raise FormatError("the next page is on another host", where=self.where, got=urls.shown(self.url))
 

@@ -4,12 +4,14 @@ A redirect is somebody else's word: it never carries credentials to another host
 text, where anybody could answer.
 """
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 from bundles.errors import FormatError, SealiftError
 from bundles.masking import masked
 
 _PORTS = {"http": 80, "https": 443}
+_NEXT = re.compile(r'<([^<>"]{1,4096})>\s*;\s*rel="?next"?')  # RFC 8288, as the distribution-spec has it
 _MAX_URL = 16 << 10  # characters; presigned URLs of object stores are below 4 KiB
 
 
@@ -48,6 +50,12 @@ def follow(url: str, location: str, *, where: object) -> str:
             "the registry sends us from https to plain http", where=where, got=shown(target), want="https", hint=hint
         )
     return target.partition("#")[0]
+
+
+def next_page(url: str, link: str | None, *, where: object) -> str | None:
+    """The `Link` header of one page of a list -> the next page's URL, None for the last; raises as `follow`."""
+    found = _NEXT.search(link or "")
+    return follow(url, found[1], where=where) if found else None
 
 
 def shown(url: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from bundles import jsontext, oci
 from bundles.digest import Digest
 from bundles.platform import Platform
-from bundles.sealed.layout import descriptor
+from bundles.sealed.opened import descriptor
 
 
 def make_manifest(config: bytes, layers: Sequence[oci.Descriptor]) -> bytes:

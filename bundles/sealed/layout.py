@@ -10,24 +10,11 @@ from typing import Final
 from bundles import index, jsontext, oci, ustar
 from bundles.digest import Digest
 from bundles.errors import FormatError
-from bundles.reference import Reference
+from bundles.sealed.opened import OpenedDocuments, SealedImage, open_documents
 
 BLOB_FOLDER: Final = "blobs/sha256/"
 MODE: Final = 0o644
 END: Final = bytes(2 * ustar.BLOCK)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SealedImage:
-    """An image of an archive, by one reference (with a tag): the exact bytes of its JSON blobs.
-
-    `index`: the original multi-platform index, where index.json shall point at that (`keep_index`).
-    """
-
-    reference: Reference
-    manifest: bytes
-    config: bytes
-    index: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +54,7 @@ def lay_out(images: Iterable[SealedImage], mtime: int) -> SealedLayout:
     Raises FormatError for an image without a tag, two images of one reference, a manifest that is not the config's,
     and a blob of 8 GiB or more.
     """
-    opened = [_open(image) for image in images]
+    opened = [open_documents(image) for image in images]
     names = [image.tag for image in opened]
     if not opened or len(set(names)) != len(names):
         raise FormatError("an archive holds at least one image, and each reference once", got=", ".join(names))
@@ -103,50 +90,9 @@ def index_blobs(
     ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Opened:
-    """An image with its documents parsed; `tag` is the full name with domain and tag, without digest."""
-
-    source: SealedImage
-    tag: str
-    target: oci.Descriptor  # what index.json points at, without annotations
-    config: Digest
-    layers: list[oci.Descriptor]
-    diff_ids: list[Digest]
-
-
-def _open(image: SealedImage) -> _Opened:
-    reference = image.reference
-    if not reference.tag:
-        hint = "give the image a tag: readers have no name for it otherwise"
-        raise FormatError("an image without a tag cannot be put into an archive", where=reference.name, hint=hint)
-    manifest = jsontext.decode(image.manifest, oci.Manifest, where=f"{reference.name} manifest")
-    config = jsontext.decode(image.config, oci.ImageConfig, where=f"{reference.name} config")
-    if manifest.config.digest != Digest.of(image.config) or len(config.rootfs.diff_ids) != len(manifest.layers):
-        raise FormatError("manifest and config do not belong together", where=reference.name)
-    return _Opened(
-        source=image,
-        tag=f"{reference.domain}/{reference.repository}:{reference.tag}",
-        target=_target(image, manifest),
-        config=manifest.config.digest,
-        layers=[descriptor(layer.media_type, layer.digest, layer.size) for layer in manifest.layers],
-        diff_ids=config.rootfs.diff_ids,
-    )
-
-
-def _target(image: SealedImage, manifest: oci.Manifest) -> oci.Descriptor:
-    if image.index is None:
-        return descriptor(manifest.media_type or oci.MANIFEST, Digest.of(image.manifest), len(image.manifest))
-    where = f"{image.reference.name} index"
-    document = jsontext.decode(image.index, oci.Index, where=where)
-    if Digest.of(image.manifest) not in {child.digest for child in document.manifests}:
-        raise FormatError("the index does not list the platform's manifest", where=where)
-    return descriptor(document.media_type or oci.INDEX, Digest.of(image.index), len(image.index))
-
-
-def _docker_manifest(images: Sequence[_Opened]) -> bytes:
+def _docker_manifest(images: Sequence[OpenedDocuments]) -> bytes:
     """manifest.json: one object for each image; an image of two references has two RepoTags."""
-    by_manifest: dict[bytes, list[_Opened]] = {}
+    by_manifest: dict[bytes, list[OpenedDocuments]] = {}
     for image in images:
         by_manifest.setdefault(image.source.manifest, []).append(image)
     objects = [
@@ -161,7 +107,7 @@ def _docker_manifest(images: Sequence[_Opened]) -> bytes:
     return jsontext.encode_canonical(objects)
 
 
-def _oci_index(images: Sequence[_Opened]) -> bytes:
+def _oci_index(images: Sequence[OpenedDocuments]) -> bytes:
     """index.json: one descriptor for each reference.
 
     containerd stores `io.containerd.image.name` as it is, so it is the full name always. A bare tag in ref.name
@@ -209,8 +155,3 @@ def _place(
 def blob_name(digest: Digest) -> str:
     """`blobs/sha256/<hex>`."""
     return BLOB_FOLDER + digest.hex
-
-
-def descriptor(media_type: str, digest: Digest, size: int) -> oci.Descriptor:
-    """A bare descriptor; `size` in bytes."""
-    return oci.Descriptor(media_type=media_type, digest=digest, size=size)

@@ -17,15 +17,14 @@ from bundles.errors import FormatError, LimitError
 from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.region import Region
-from bundles.sealed.layout import BLOB_FOLDER, END, MODE, Entry, SealedImage, SealedLayout, blob_name, lay_out
+from bundles.sealed.layout import BLOB_FOLDER, END, MODE, Entry, SealedLayout, blob_name, lay_out
+from bundles.sealed.opened import SealedImage
 
 _HEAD: Final = ("manifest.json", "oci-layout", "index.json")
 _BLOB = re.compile(re.escape(BLOB_FOLDER) + "([0-9a-f]{64})")
 _MAX_MEMBERS: Final = 100_000
 _MAX_DOCUMENT: Final = 8 << 20  # bytes of one manifest, index or config
 _MAX_DOCUMENTS: Final = 64 << 20  # bytes of all of them, kept in memory
-_MANIFESTS: Final = (oci.MANIFEST, oci.DOCKER_MANIFEST)
-_INDEXES: Final = (oci.INDEX, oci.DOCKER_INDEX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,9 +206,9 @@ def _image(documents: _Documents, descriptor: oci.Descriptor) -> SealedImage:
         reference = Reference.parse(name)
     target = documents.blob(descriptor.digest, _HEAD[2])
     origin: bytes | None = None
-    if descriptor.media_type in _INDEXES:
+    if descriptor.media_type in oci.INDEXES:
         origin, target = target, _platform_manifest(documents, target, descriptor.digest)
-    elif descriptor.media_type not in _MANIFESTS:
+    elif descriptor.media_type not in oci.MANIFESTS:
         raise FormatError("neither a manifest nor an index", where=where, got=descriptor.media_type)
     manifest = jsontext.decode(target, oci.Manifest, where=f"{documents.where(name)} manifest")
     config = documents.blob(manifest.config.digest, blob_name(Digest.of(target)))

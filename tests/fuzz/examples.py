@@ -14,7 +14,8 @@ from bundles.pack import pack
 from bundles.reference import Reference
 from bundles.region import Region
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import SealedImage, descriptor, lay_out
+from bundles.sealed.layout import lay_out
+from bundles.sealed.opened import SealedImage, descriptor
 from bundles.sealed.write import write_archive
 from tests.support import tars
 from tests.support.foreign import AMD64, NAME

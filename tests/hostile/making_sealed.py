@@ -15,7 +15,8 @@ from bundles.jsontext import encode_canonical
 from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import SealedImage, lay_out
+from bundles.sealed.layout import lay_out
+from bundles.sealed.opened import SealedImage
 from tests.hostile.corpus_model import Place
 from tests.hostile.rows_packings import skippable
 from tests.support.bundles import joined, members

@@ -39,7 +39,7 @@ CONTENT = table(
             "an image for another platform",
         ),
         "architecture that steers a terminal": (
-            layered(PLAIN, PLAIN, oci.LAYER_TAR, platform=Platform(os="linux", architecture="\x1b[2J")),
+            documents(config=lambda v: v.update(architecture="\x1b[2J")),
             r"platform[\s\S]*\\x1b",
         ),
         "history that is text": (
@@ -58,6 +58,22 @@ CONTENT = table(
         "manifest of another config": (
             documents(manifest=lambda v: v["config"].update(digest="sha256:" + "0" * 64)),
             "not in the archive",
+        ),
+        "config that containerd takes for an artifact's": (
+            documents(manifest=lambda v: v["config"].update(mediaType="application/vnd.oci.image.config.v2+json")),
+            "not the config of a container image",
+        ),
+        "config of another size than its manifest says": (
+            documents(manifest=lambda v: v["config"].update(size=1)),
+            "do not belong together",
+        ),
+        "config whose root is no list of layers": (
+            documents(config=lambda v: v["rootfs"].update(type="layer")),
+            "not the config of a container image",
+        ),
+        "manifest of another schema": (
+            documents(manifest=lambda v: v.update(schemaVersion=1)),
+            "unknown schema version",
         ),
         "manifest of one layer more": (
             documents(manifest=lambda v: v["layers"].append(v["layers"][0])),

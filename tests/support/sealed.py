@@ -17,7 +17,8 @@ from bundles.layers.plan import plan_layer
 from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import SealedImage, SealedLayout, index_blobs, lay_out
+from bundles.sealed.layout import SealedLayout, index_blobs, lay_out
+from bundles.sealed.opened import SealedImage
 from bundles.sealed.write import write_archive
 
 EPOCH = 1_700_000_000

@@ -13,7 +13,8 @@ from bundles.files import write_atomic
 from bundles.index import Archive, BundleIndex
 from bundles.layers.model import Part
 from bundles.region import Region
-from bundles.sealed.layout import SealedImage, index_blobs, lay_out
+from bundles.sealed.layout import index_blobs, lay_out
+from bundles.sealed.opened import SealedImage
 from bundles.sealed.read import read_sealed
 from bundles.sealed.write import write_archive
 from bundles.sums import sums_text

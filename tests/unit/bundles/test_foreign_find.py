@@ -19,7 +19,8 @@ from bundles.jsontext import encode_canonical
 from bundles.reference import Reference
 from bundles.region import Region
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import SealedImage, lay_out
+from bundles.sealed.layout import lay_out
+from bundles.sealed.opened import SealedImage
 from tests.support import tars
 from tests.support.foreign import AMD64, NAME, World
 from tests.support.tars import ELF_AMD64, member, tar

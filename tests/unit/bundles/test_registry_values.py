@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bundles import oci
 from bundles.errors import FormatError, MissingError, SealiftError, UsageError
 from bundles.platform import Platform
-from bundles.registry import challenge, documents, retry, url
+from bundles.registry import challenge, retry, url
 from bundles.registry.authfiles import Keyring, load_auth_files
 from bundles.registry.bandwidth import Bucket, parse_rate
 from bundles.registry.credentials import read_auth_file
@@ -129,7 +130,11 @@ def test_a_helper_is_asked_for_its_registry_and_others_by_the_store() -> None:
 def test_no_secret_is_in_a_value_that_is_shown_or_in_an_error() -> None:
     found = read_auth_file(json.dumps({"auths": {"a.io": auth("u", "s3cret")}}).encode(), where="c")
     assert "s3cret" not in repr(found) and auth("u", "s3cret")["auth"] not in repr(found)
-    for wrong in ({"auths": {"a.io": {"auth": "s3cret"}}}, {"auths": {"a.io": {"auth": 5, "password": "s3cret"}}}):
+    for wrong in (
+        {"auths": {"a.io": {"auth": "s3cret"}}},
+        {"auths": {"a.io": {"auth": "s3cret\xe4"}}},
+        {"auths": {"a.io": {"auth": 5, "password": "s3cret"}}},
+    ):
         with pytest.raises(FormatError) as caught:
             read_auth_file(json.dumps(wrong).encode(), where="c")
         assert "s3cret" not in str(caught.value)
@@ -265,7 +270,7 @@ def test_a_rate_is_kept_over_all_that_is_taken() -> None:
 
 
 def manifest(**more: Any) -> bytes:
-    plain = {"schemaVersion": 2, "mediaType": documents.MANIFESTS[0], "config": one(), "layers": [one()]}
+    plain = {"schemaVersion": 2, "mediaType": oci.MANIFESTS[0], "config": one(), "layers": [one()]}
     return json.dumps(plain | more).encode()
 
 
@@ -274,10 +279,10 @@ def one(**more: Any) -> dict[str, Any]:
 
 
 def test_a_document_that_is_two_things_is_none() -> None:
-    kind = documents.MANIFESTS[0]
+    kind = oci.MANIFESTS[0]
     assert read_document(manifest(), f"{kind}; charset=utf-8", where="r").media_type == kind
     for data, told in (
-        (manifest(), documents.INDEXES[0]),
+        (manifest(), oci.INDEXES[0]),
         (manifest(mediaType="text/html"), "text/html"),
         (manifest(mediaType=""), None),
         (b'{"schemaVersion":2,"schemaVersion":2}', kind),
@@ -312,7 +317,7 @@ def platforms(*words: str) -> list[RemoteDescriptor]:
         system, architecture, variant = (*word.split("/"), "")[:3]
         found.append(
             RemoteDescriptor(
-                media_type=documents.MANIFESTS[0], digest=Digest.of(word.encode()), size=1,
+                media_type=oci.MANIFESTS[0], digest=Digest.of(word.encode()), size=1,
                 platform=oci.PlatformDocument(os=system, architecture=architecture, variant=variant),
             )
         )  # fmt: skip

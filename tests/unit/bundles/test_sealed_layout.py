@@ -8,7 +8,8 @@ from bundles.errors import FormatError
 from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import SealedImage, SealedLayout, descriptor, index_blobs, lay_out
+from bundles.sealed.layout import SealedLayout, index_blobs, lay_out
+from bundles.sealed.opened import SealedImage, descriptor
 from tests.support.sealed import EPOCH
 
 RUNTIME = "docker.io/rancher/rke2-runtime:v1.34.4-rke2r1-classic"
@@ -129,6 +130,24 @@ def test_an_index_that_does_not_list_the_manifest_is_refused() -> None:
     made = image(PAUSE, ("a", 1))
     index = b'{"schemaVersion":2,"manifests":[]}'
     with pytest.raises(FormatError, match="does not list"):
+        lay_out([SealedImage(reference=made.reference, manifest=made.manifest, config=made.config, index=index)], EPOCH)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"size": 1},
+        {"mediaType": oci.CONFIG},
+        {"platform": {"os": "unknown", "architecture": "unknown"}},
+    ],
+    ids=["size", "kind", "platform of an attestation"],
+)
+def test_an_index_whose_manifest_other_readers_pass_over_is_refused(lie: dict[str, object]) -> None:
+    made = image(PAUSE, ("a", 1))
+    child = {"digest": str(Digest.of(made.manifest)), "size": len(made.manifest), "mediaType": oci.MANIFEST}
+    told = {"schemaVersion": 2, "manifests": [child, child | lie]}
+    index = json.dumps(told).encode()
+    with pytest.raises(FormatError, match="tells the platform's manifest wrongly"):
         lay_out([SealedImage(reference=made.reference, manifest=made.manifest, config=made.config, index=index)], EPOCH)
 
 

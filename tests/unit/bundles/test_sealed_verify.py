@@ -15,7 +15,8 @@ from bundles.errors import FormatError, LimitError, MissingError, SealiftError
 from bundles.platform import Platform
 from bundles.reference import Reference
 from bundles.sealed.documents import make_config, make_manifest
-from bundles.sealed.layout import Entry, SealedImage, lay_out
+from bundles.sealed.layout import Entry, lay_out
+from bundles.sealed.opened import SealedImage
 from bundles.sealed.verify import verify_archive
 from tests.support.bundles import joined, members
 from tests.support.damage import flip

@@ -13,7 +13,8 @@ from bundles import ustar
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError
 from bundles.layers.model import Part
-from bundles.sealed.layout import SealedImage, SealedLayout, lay_out
+from bundles.sealed.layout import SealedLayout, lay_out
+from bundles.sealed.opened import SealedImage
 from bundles.sealed.write import WrittenArchive, write_archive
 from tests.support.sealed import EPOCH, Content, MemoryStore, make_archive, make_image, make_layer
 
