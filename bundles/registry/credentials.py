@@ -4,7 +4,6 @@ docker's config.json: `auths`, `credHelpers`, `credsStore`; containers-auth.json
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -99,7 +98,7 @@ def _entry(entry: dict[str, Any], where: str) -> Credentials | None:
     if words["auth"]:
         try:
             user, colon, password = base64.b64decode(words["auth"], validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise FormatError("`auth` is not base64 of USER:PASSWORD", where=where) from None
         if not colon:
             raise FormatError("`auth` is not base64 of USER:PASSWORD", where=where)

@@ -5,7 +5,6 @@ cannot work (an unknown key, half a client certificate, a password without a use
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -122,7 +121,7 @@ class _Reader:
         if texts["auth"]:
             try:
                 user, colon, password = base64.b64decode(texts["auth"], validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 colon = ""
             if not colon:
                 self.problem(place, "`auth` is not base64 of USER:PASSWORD")

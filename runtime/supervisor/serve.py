@@ -7,7 +7,6 @@ own address's places, for a bounded time, and nobody else's.
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import ipaddress
 import logging
@@ -347,7 +346,7 @@ def _basic(header: str) -> tuple[str, str]:
         return "", ""
     try:
         user, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return "", ""
     return (user, secret) if colon else ("", "")
 

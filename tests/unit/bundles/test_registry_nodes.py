@@ -95,13 +95,14 @@ def test_all_that_is_wrong_in_registries_yaml_is_said_at_once_and_without_a_pass
         "configs": {
             "d.io": {"auth": {"password": "s3cr3t"}, "tls": {"cert_file": "/c", "ca_file": "relative"}, "other": 1},
             "e.io": {"auth": {"auth": "czNjcjN0"}},
+            "f.io": {"auth": {"auth": "s3cr3t\xe4"}},
             "*": {"auth": {"username": "u", "password": "s3cr3t"}},
         },
         "mirors": {},
     }
     with pytest.raises(ProblemsError) as caught:
         read_registries(document, where="registries.yaml")
-    assert len(caught.value.problems) == 12
+    assert len(caught.value.problems) == 13
     assert "s3cr3t" not in str(caught.value) and "czNjcjN0" not in str(caught.value)
 
 

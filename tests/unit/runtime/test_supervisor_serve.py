@@ -72,7 +72,8 @@ def test_every_route_but_the_public_ones_refuses_nobody_and_strangers(tmp_path: 
             ask(site, route.path, headers, method=route.method)[0]
             for route in private
             for headers in ({}, basic("node", "guessed"), basic("server", AGENT_SECRET), basic("admin", SERVER_SECRET),
-                            {"Authorization": "Bearer x"}, {"Authorization": "Basic !!!"}, basic("node", ""))
+                            {"Authorization": "Bearer x"}, {"Authorization": "Basic !!!"}, basic("node", ""),
+                            {"Authorization": "Basic \xe4"})
         ]  # fmt: skip
 
     site, found = with_site(tmp_path, work)
