@@ -1,4 +1,4 @@
-"""One target under atheris, in a process of its own: `python -m tests.fuzz.child MODULE PACKAGES FOLDER SECONDS`.
+"""One target under atheris, in a process of its own: `python -m tests.fuzz.child MODULE PACKAGES FOLDER SECONDS SEED`.
 
 FOLDER has `seeds/`, and gets `corpus/` and, for a finding, the input in `findings/`. PACKAGES are instrumented.
 libFuzzer's report goes to stderr; it ends the process, with 0 when the time is over and nothing was found.
@@ -21,7 +21,7 @@ FOUND: Final = 77  # exit code, as libFuzzer's for a crash
 DATA: Final = 1 << 30  # bytes: one allocation beyond that fails at once, whether it is touched or not
 
 
-def main(module: str, packages: str, folder: Path, seconds: str) -> None:
+def main(module: str, packages: str, folder: Path, seconds: str, seed: str) -> None:
     """Never returns."""
     with atheris.instrument_imports(include=packages.split(",")):
         target = importlib.import_module(module).TARGET
@@ -39,6 +39,7 @@ def main(module: str, packages: str, folder: Path, seconds: str) -> None:
 
     options = [
         f"-max_total_time={seconds}",
+        f"-seed={seed}",
         f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY}",
         f"-max_len={target.largest}",
@@ -60,4 +61,4 @@ def _end(data: bytes, executed: int, folder: Path) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])

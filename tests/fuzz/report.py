@@ -1,6 +1,8 @@
-"""What a run of libFuzzer proved: read from its report, and judged. Pure."""
+"""What a run of libFuzzer proved: read from its report, and judged."""
 
+import base64
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ _MEMORY: Final = re.compile(r"^stat::peak_rss_mb:\s+([0-9]+)$", re.MULTILINE)
 _SEEDED: Final = re.compile(r"^#[0-9]+\s+INITED\s+cov: ([0-9]+)", re.MULTILINE)
 _COVERED: Final = re.compile(r"^#[0-9]+\s+[A-Z]+\w*\s+cov: ([0-9]+)", re.MULTILINE)
 _SLOW: Final = "slow-unit-"  # libFuzzer's own remark on an input; a hang is a finding of its own
+_TEXT: Final = 8_000  # characters
 _TAIL: Final = 40  # lines of the log that a finding is told with
 
 
@@ -73,6 +76,13 @@ def table(results: Iterable[Result], seconds: int) -> Iterator[str]:
         if each.wrong:
             yield f"\n{each.name}:\n{each.tail}\n" + "\n".join(f"{each.name}: {what}" for what in each.wrong)
             yield from (f"  again: python -m tests.fuzz.run --replay {path} {each.name}" for path in each.findings)
+            yield from (f"  the same in base64, compressed: {text}" for text in map(_as_text, each.findings) if text)
+
+
+def _as_text(path: Path) -> str:
+    """An input for those who have a log of CI alone; nothing when it is too large for one."""
+    text = base64.b64encode(zlib.compress(path.read_bytes(), 9)).decode()
+    return text if len(text) <= _TEXT else ""
 
 
 def _last(pattern: re.Pattern[str], log: str) -> int:

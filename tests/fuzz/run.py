@@ -2,6 +2,7 @@
 
 Fails when a target finds something, and also when it proves nothing: too few executions, or no coverage beyond that of
 its seeds. Findings stay below out/fuzz/TARGET/findings; `--replay FILE TARGET` runs one again, without instruments.
+`--seed N` goes the same way each time, as far as the time reaches: a finding in CI is that of a change, not of a day.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         target(f"{TARGETS}.{names[0]}").read(given.replay.read_bytes())
         print(f"{given.replay}: taken or refused, as it must be")
         return 0
-    found = fuzz([f"{TARGETS}.{name}" for name in names], given.seconds, given.out, keep=given.keep)
+    found = fuzz([f"{TARGETS}.{name}" for name in names], given.seconds, given.out, keep=given.keep, seed=given.seed)
     for line in report.table(found, given.seconds):
         print(line)
     return 1 if any(result.wrong for result in found) else 0
@@ -54,13 +55,16 @@ def target(module: str) -> Target:
     return found
 
 
-def fuzz(modules: Sequence[str], seconds: int, out: Path, *, keep: bool = False) -> list[report.Result]:
-    """Runs targets for so many seconds each. `keep`: what was learned stays in out/TARGET/corpus, for the next run."""
+def fuzz(modules: Sequence[str], seconds: int, out: Path, *, keep: bool = False, seed: int = 0) -> list[report.Result]:
+    """Runs targets for so many seconds each. `keep`: what was learned stays in out/TARGET/corpus, for the next run.
+
+    `seed` of the random mutations; 0: another one each time.
+    """
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda module: _fuzz(module, seconds, out, keep), modules))
+        return list(pool.map(lambda module: _fuzz(module, seconds, out, keep, seed), modules))
 
 
-def _fuzz(module: str, seconds: int, out: Path, keep: bool) -> report.Result:
+def _fuzz(module: str, seconds: int, out: Path, keep: bool, seed: int) -> report.Result:
     name, aim = module.rpartition(".")[2], target(module)
     home = out / name
     shutil.rmtree(home / "findings", ignore_errors=True)
@@ -72,7 +76,7 @@ def _fuzz(module: str, seconds: int, out: Path, keep: bool) -> report.Result:
     _write_seeds(home / "seeds", aim)
     with tempfile.TemporaryDirectory(prefix="sealift-fuzz-", dir=MEMORY if MEMORY.is_dir() else None) as scratch:
         run = work.Work(module=module, packages=aim.packages, home=home, scratch=Path(scratch))
-        log, code = work.run(run, seconds)
+        log, code = work.run(run, seconds, seed)
     if not keep:
         shutil.rmtree(home / "corpus")
     wanted = report.Wanted(executions=int(seconds * aim.least), growth=not learned)
@@ -90,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(known())}; all by default")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default 60)")
+    parser.add_argument("--seed", type=int, default=0, help="of the mutations (default 0: another one each time)")
     parser.add_argument("--keep", action="store_true", help="learn from earlier runs, and keep what this one learns")
     parser.add_argument("--out", type=Path, default=OUT, help="where logs and findings go")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one input of one TARGET")

@@ -1,8 +1,10 @@
 """The fuzzer itself: bugs that were planted are found, and a run that proves nothing fails."""
 
+import base64
 import importlib
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,9 @@ def test_a_run_that_finds_something_ends_with_1_and_says_how_to_see_it_again(
     assert run.main(["--seconds", "5", "--out", str(tmp_path)]) == 1
     said = capsys.readouterr().out
     assert "FAILED" in said and "KeyError: 'planted'" in said and "--replay" in said
+    text = said.partition("in base64, compressed: ")[2].split()[0]
+    (finding,) = (tmp_path / "crash/findings").iterdir()
+    assert zlib.decompress(base64.b64decode(text)) == finding.read_bytes()
 
 
 @pytest.mark.parametrize("name", run.known())

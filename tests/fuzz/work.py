@@ -24,14 +24,25 @@ class Work:
     scratch: Path
 
 
-def run(work: Work, seconds: int) -> tuple[str, int]:
-    """Fuzzes for so many seconds -> what libFuzzer said, and the exit code (-1: ended from outside)."""
+def run(work: Work, seconds: int, seed: int) -> tuple[str, int]:
+    """Fuzzes so many seconds from `seed` (0: any) -> what libFuzzer said, the exit code (-1: ended from outside)."""
     log = work.home / "log.txt"
     words = [sys.executable, "-m", "tests.fuzz.child", work.module, ",".join(work.packages), str(work.home)]
-    env = {**os.environ, "TMPDIR": str(work.scratch), "PYTHONWARNINGS": "ignore"}
+    words += [str(seconds), str(seed)]
+    env = {
+        **os.environ,
+        "TMPDIR": str(work.scratch),
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONHASHSEED": str(seed) if seed else "random",
+    }
     with log.open("wb") as file:
         child = subprocess.Popen(
-            [*_FRESH, *words, str(seconds)], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            [*_FRESH, *words],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
         )
         try:
             code = child.wait(seconds + _GRACE)
