@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from builder.buildroot.cross import machine_of
+from builder.buildroot.model import c_packages
 from builder.errors import RecipeError
 from builder.lock.model import Lock
 from builder.lock.perplatform import lock_for, with_own_root
-from builder.recipe.crypto import uses_c
 from builder.recipe.elsewhere import EngineImage
-from builder.recipe.model import CompileComponent, GoComponent, Recipe
+from builder.recipe.model import Recipe
 from bundles.errors import MissingError, UsageError
 from bundles.platform import Platform
 
@@ -53,7 +53,7 @@ def refuse_other_machine(recipe: Recipe, lock: Lock, host: Platform) -> None:
     """
     (platform,) = recipe.platforms
     elsewhere = (platform.os, platform.architecture) != (host.os, host.architecture)
-    compiled = _compiled(recipe)
+    compiled = c_packages(recipe)
     if compiled and elsewhere and recipe.buildroot is None:
         raise RecipeError(
             "C for another machine is compiled in a build root alone, and the recipe names none",
@@ -71,11 +71,3 @@ def refuse_other_machine(recipe: Recipe, lock: Lock, host: Platform) -> None:
             "an engine runs the programs of the image that it builds", got=host, want=platform,
             where=f"image {images[0]}", hint=f"build it on {platform}, with --platform {platform}",
         )  # fmt: skip
-
-
-def _compiled(recipe: Recipe) -> list[str]:
-    return [
-        name
-        for name, one in recipe.components.items()
-        if isinstance(one, CompileComponent) or (isinstance(one, GoComponent) and uses_c(one, recipe))
-    ]

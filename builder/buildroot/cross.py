@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from builder.buildroot.layout import TRIPLETS
-from builder.buildroot.model import BASE, BASE_PACKAGES, foreign, group_of, needs_of, package_of, unmet
+from builder.buildroot.model import BASE, BASE_PACKAGES, compiles_c, foreign, group_of, needs_of, package_of, unmet
 from builder.lock.model import LockedInput
-from builder.recipe.crypto import uses_c
 from builder.recipe.model import CompileComponent, Component, GoComponent, Recipe
 from bundles.platform import Platform
 
@@ -44,10 +43,9 @@ def needs_for(needs: Iterable[str], platform: Platform, machine: str, *, c: bool
 
 def component_needs(component: Component, recipe: Recipe, platform: Platform, machine: str) -> tuple[str, ...]:
     """The same of one component."""
-    is_c = isinstance(component, CompileComponent) or (isinstance(component, GoComponent) and uses_c(component, recipe))
     if not isinstance(component, (CompileComponent, GoComponent)):
         return ()
-    return needs_for(needs_of(component), platform, machine, c=is_c)
+    return needs_for(needs_of(component), platform, machine, c=compiles_c(component, recipe))
 
 
 def recipe_needs(recipe: Recipe, machine: str) -> tuple[str, ...]:

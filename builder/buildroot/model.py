@@ -39,15 +39,18 @@ _ALWAYS: Final = ("gcc", "libc6-dev", "binutils")
 _UNPACKED: Final = 1  # raised when the same packages give another root
 
 
+def compiles_c(component: Component, recipe: Recipe) -> bool:
+    """Whether a component compiles C."""
+    return isinstance(component, CompileComponent) or (isinstance(component, GoComponent) and uses_c(component, recipe))
+
+
 def c_packages(recipe: Recipe) -> Mapping[str, tuple[str, ...]]:
     """Recipe -> for each component that compiles C, the packages whose versions decide its bytes. Pure."""
-    found: dict[str, tuple[str, ...]] = {}
-    for component in recipe.components.values():
-        is_c = isinstance(component, CompileComponent)
-        is_cgo = isinstance(component, GoComponent) and uses_c(component, recipe)
-        if (is_c or is_cgo) and isinstance(component, (CompileComponent, GoComponent)):
-            found[component.name] = tuple(sorted({*_ALWAYS, *component.needs}))
-    return found
+    return {
+        each.name: tuple(sorted({*_ALWAYS, *each.needs}))
+        for each in recipe.components.values()
+        if isinstance(each, (CompileComponent, GoComponent)) and compiles_c(each, recipe)
+    }
 
 
 def needs_of(component: Component) -> tuple[str, ...]:
