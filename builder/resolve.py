@@ -20,7 +20,7 @@ from builder.lock.imagesources import LockedImageSource
 from builder.lock.model import Lock, LockedChart, LockedInput, LockedTool
 from builder.lock.perplatform import lock_for, together
 from builder.lock.published import Publishing, of_url
-from builder.lock.text import format_lock
+from builder.lock.text import format_lock, input_order
 from builder.mirror.locking import lock_mirrored
 from builder.platforms import recipe_for
 from builder.process import Cancel
@@ -104,7 +104,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         epoch=old.epoch if old is not None and base is None else epoch,
         tools=tools,
         buildroot=resolver.buildroot(),
-        inputs=tuple(sorted(inputs, key=_order)),
+        inputs=tuple(sorted(inputs, key=input_order)),
         charts=resolver.charts(),
         images=images,
         image_sources=resolver.image_sources(),
@@ -119,10 +119,6 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
             hint=f"raise `version` and `sequence`; or, while nobody has this version, give {SAME_VERSION}",
         )
     return Resolution(lock=replace(lock, epoch=epoch), changed=True, files=resolver.files)
-
-
-def _order(each: LockedInput) -> tuple[str, str, str]:
-    return each.component, each.source, each.files[0].name if each.files else ""
 
 
 def write(resolution: Resolution, folder: Path) -> None:

@@ -176,7 +176,7 @@ def format_lock(lock: Lock) -> str:
     lines = [f"sealift-lock: {FORMAT}", f"recipe: {lock.recipe}", f"bundle: {lock.bundle}", f"epoch: {lock.epoch}"]
     lines += _list("tools", [_flow(_tool_values(tool)) for tool in sorted(lock.tools, key=lambda tool: tool.source)])
     for name, inputs in (("buildroot", lock.buildroot), ("inputs", lock.inputs)):
-        lines += _list(name, [_block(_input_values(each)) for each in sorted(inputs, key=_input_order)])
+        lines += _list(name, [_block(_input_values(each)) for each in sorted(inputs, key=input_order)])
     charts = sorted(lock.charts, key=lambda chart: chart.name)
     lines += _list("charts", [_flow(_chart_values(chart)) for chart in charts])
     if lock.images:  # a lock without any keeps the text, and so the digest, that it always had
@@ -240,7 +240,8 @@ def _digest_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return fields | ({"digest": Digest(values["sha256"])} if "sha256" in values else {})
 
 
-def _input_order(each: LockedInput) -> tuple[str, ...]:
+def input_order(each: LockedInput) -> tuple[str, ...]:
+    """The key by which a lock's inputs are sorted; see `_input_key`."""
     more = (each.files[0].name,) if each.files and each.source.startswith("deb:") else ()
     return each.component, each.source, *more
 
