@@ -21,13 +21,13 @@ import os
 import shutil
 import stat
 import tempfile
-import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from builder.plan.model import Output, Receipt
+from builder.storebatch import BLOB_MODE, Batch
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError, MissingError, SealiftError, UsageError
@@ -42,10 +42,7 @@ from bundles.files import (
 )
 
 CHUNK: Final = 1 << 20  # bytes
-_BLOB_MODE: Final = 0o444  # a step that opens an input for writing must fail, not change what others read
 ASIDE: Final = ".aside-"  # begins the name of a root that was replaced
-_BATCH: Final = 256  # files that are open at once
-_BATCH_SIZE: Final = 8 << 20  # bytes that wait in memory
 _FOLDERS: Final = ("blobs/sha256", "steps", "frames", "sources", "roots", "go/mod", "go/build", "logs", "tmp", "locks")
 
 
@@ -164,7 +161,7 @@ class Store:
     put_bytes = put
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator["Batch"]:
+    def batch(self) -> Iterator[Batch]:
         """For many small contents: those that are put are kept by the end of the block, flushed together.
 
         From any thread. After an error what was put is kept as far as it got.
@@ -202,7 +199,7 @@ class Store:
                 raise FormatError("content differs from its digest", got=writer.digest, want=want)
             with os_errors(temp):
                 file.flush()
-                os.fchmod(file.fileno(), _BLOB_MODE)
+                os.fchmod(file.fileno(), BLOB_MODE)
                 os.fsync(file.fileno())
                 target = self.path(writer.digest)
                 os.rename(temp, target)
@@ -212,7 +209,7 @@ class Store:
         """Keeps an open file of the store's filesystem by renaming `path`; its bytes were hashed to be `digest`."""
         with os_errors(path):
             file.flush()
-            os.fchmod(file.fileno(), _BLOB_MODE)
+            os.fchmod(file.fileno(), BLOB_MODE)
             os.fsync(file.fileno())
             os.rename(path, self.path(digest))
             fsync_directory(self.path(digest).parent)
@@ -328,52 +325,6 @@ class Store:
             for path in doomed:
                 remove_tree(path)
             return Collected(files=len(doomed), size=size)
-
-
-class Batch:
-    """Small contents on their way into a store: all are written before the disk is waited for. See Store.batch."""
-
-    def __init__(self, store: Store) -> None:
-        """Nothing is put yet."""
-        self._store = store
-        self._lock = threading.Lock()
-        self._waiting: dict[Digest, bytes] = {}
-        self._size = 0
-
-    def put(self, data: bytes) -> Digest:
-        """Keeps bytes, now or when more have come; returns their digest."""
-        digest = Digest.of(data)
-        with self._lock:
-            if digest not in self._waiting:
-                self._waiting[digest] = data
-                self._size += len(data)
-            if self._size > _BATCH_SIZE or len(self._waiting) >= _BATCH:
-                self._flush()
-        return digest
-
-    def flush(self) -> None:
-        """Returns when all is there."""
-        with self._lock:
-            self._flush()
-
-    def _flush(self) -> None:
-        missing = {digest: data for digest, data in self._waiting.items() if not self._store.has(digest, len(data))}
-        self._waiting, self._size = {}, 0
-        folder = self._store.root / "blobs/sha256"
-        with contextlib.ExitStack() as opened, os_errors(folder):
-            files = []
-            for digest, data in missing.items():
-                file, temp = opened.enter_context(self._store.temp_file())
-                file.write(data)
-                file.flush()
-                os.fchmod(file.fileno(), _BLOB_MODE)
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # begins to write; one journal for all
-                files.append((file, temp, digest))
-            for file, temp, digest in files:
-                os.fsync(file.fileno())
-                os.rename(temp, self._store.path(digest))
-            if files:
-                fsync_directory(folder)
 
 
 def _open_lock(path: Path) -> int:
