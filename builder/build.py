@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.again import check_again
 from builder.against import Against, Confirmed, confirm, refuse_other_lock
 from builder.askers import Asker, askers, check_images
 from builder.assemble import BuiltImage, BundleSpec
@@ -149,6 +148,8 @@ def build(recipe_folder: Path, options: BuildOptions, sources: Sources | None = 
             return confirmed(spec, options.against, options)
         folder, index, written = deliver(spec, options)
         if options.check:
+            from builder.again import check_again  # with all that explains differences
+
             check_again(sources, receipts, index, sandbox, options)
     cached = len(plan.rows) - len(seconds)
     for line in summary_lines(index, seconds, cached, options.clock() - started, Times(options.store).of(seconds)):

@@ -13,6 +13,7 @@ from bundles.talk import PROGRESS_MODES, Progress, make_progress
 
 if TYPE_CHECKING:
     from builder.reach import Reach
+    from bundles.platform import Platform
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,6 +138,14 @@ def chosen_reach(ca: tuple[Path, ...], plain: bool | None, limit_rate: str | Non
     from builder.reach import Reach
 
     return Reach(ca=ca, plain=plain, mirrors=mirrors, limit_rate=limit_rate)
+
+
+def this_machine() -> "Platform":
+    """The platform of the machine that this runs on."""
+    from bundles.platform import from_machine
+
+    system = os.uname()
+    return from_machine(system.sysname, system.machine)
 
 
 def byte_progress(mode: str) -> Progress:

@@ -4,11 +4,18 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
+
+if TYPE_CHECKING:
+    from builder.build import Built
+    from bundles.signing.keys import Signer
+    from bundles.talk import Progress
 
 
 @click.command("build")
@@ -99,7 +106,6 @@ def command(
     from builder.progress import make_talk
     from builder.store import Store
     from bundles.errors import UsageError
-    from bundles.platform import from_machine
     from bundles.trust import load_policy
 
     return_large_buffers()
@@ -114,7 +120,6 @@ def command(
         raise UsageError("nothing says what to do with it", want="--output DIR, or --check --against BUNDLE")
     if against is not None and not against.is_dir():
         raise UsageError("not a bundle's folder", where=against, hint="unpack it (it is a tar), sign, pack it again")
-    system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     try:
         built = build_all(
@@ -123,7 +128,7 @@ def command(
                 output=output or Path(),
                 store=Store(options.chosen_store(store_root)),
                 talk=talk,
-                host=from_machine(system.sysname, system.machine),
+                host=options.this_machine(),
                 env=dict(os.environ),
                 jobs=jobs or default_jobs(),
                 offline=offline,
@@ -138,16 +143,8 @@ def command(
             ),
             wanted,
         )
-        for one in built:
-            if who is None:
-                break
-            from builder.signing import sign_bundle
-
-            same = one.confirmed
-            if same is not None:
-                sign_bundle(one.folder, who, progress=talk.bytes, expected=same.index, own=same.own)
-            else:
-                sign_bundle(one.folder, who, progress=talk.bytes, quick=True)  # its diff ids were checked just now
+        if who is not None:
+            _sign(built, who, talk.bytes)
     finally:
         talk.close()
     if as_json:
@@ -156,3 +153,14 @@ def command(
             click.echo(json.dumps(said | ({"platform": one.index.platform} if len(built) > 1 else {})))
     else:
         click.echo("\n".join(str(one.folder) for one in built))
+
+
+def _sign(built: Iterable["Built"], who: "Signer", progress: "Progress") -> None:
+    """What was built gets its signature; what was compared with somebody else's build, one more."""
+    from builder.signing import sign_bundle
+
+    for one in built:
+        if (same := one.confirmed) is not None:
+            sign_bundle(one.folder, who, progress=progress, expected=same.index, own=same.own)
+        else:
+            sign_bundle(one.folder, who, progress=progress, quick=True)  # its diff ids were checked just now

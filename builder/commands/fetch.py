@@ -48,15 +48,13 @@ def command(
     from builder.inputs.fill import fill
     from builder.progress import make_talk
     from builder.store import Store
-    from bundles.platform import from_machine
     from bundles.talk import human_bytes
 
     sources = read_sources(recipe)
-    system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     fetching = FetchOptions(
         store=Store(options.chosen_store(store_root)),
-        host=from_machine(system.sysname, system.machine),
+        host=options.this_machine(),
         env=dict(os.environ),
         offline=offline,
         reach=options.chosen_reach(ca, plain, limit_rate, mirrors),

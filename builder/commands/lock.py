@@ -57,7 +57,6 @@ def command(
     from builder.recipe.read import LOCK, read_recipe
     from builder.resolve import ResolveOptions, resolve, write
     from builder.store import Store
-    from bundles.platform import from_machine
 
     if inputs is not None:
         if not check:
@@ -73,11 +72,10 @@ def command(
         return
     recipe = read_recipe(recipe_folder)
     old = read_lock(recipe_folder) if (recipe_folder / LOCK).exists() else None
-    system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     resolving = ResolveOptions(
         store=Store(options.chosen_store(store_root)),
-        host=from_machine(system.sysname, system.machine),
+        host=options.this_machine(),
         env=dict(os.environ),
         now=int(time.time()),
         refresh=check,

@@ -31,10 +31,8 @@ def command(recipe: Path, wanted: str | None, inputs: Path | None, store_root: P
     from builder.store import Store
     from builder.summary import plan_document, plan_lines
     from builder.times import Times
-    from bundles.platform import from_machine
 
-    system = os.uname()
-    host = from_machine(system.sysname, system.machine)
+    host = options.this_machine()
     sources = read_sources(recipe)
     platform = one_of(sources.recipe, wanted, host)
     sources = sources.of(platform)

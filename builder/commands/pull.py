@@ -41,13 +41,12 @@ def command(
     """
     from builder.registry import open_registry
     from bundles.errors import UsageError
-    from bundles.platform import Platform, from_machine
+    from bundles.platform import Platform
     from bundles.registry.place import parse_place
     from bundles.registry.pull import pull_bundle
     from bundles.talk import human_bytes
 
-    system = os.uname()
-    platform = Platform.parse(wanted) if wanted else from_machine(system.sysname, system.machine)
+    platform = Platform.parse(wanted) if wanted else options.this_machine()
     source = parse_place(place)
     if not source.reference:
         raise UsageError("which tag or digest?", got=place, want="REGISTRY/REPOSITORY:TAG")

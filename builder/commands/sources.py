@@ -45,14 +45,12 @@ def command(
     from builder.progress import make_talk
     from builder.recipe.keys import BUNDLE
     from builder.store import Store
-    from bundles.platform import from_machine
     from bundles.talk import human_bytes
 
-    system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     fetching = FetchOptions(
         store=Store(options.chosen_store(store_root)),
-        host=from_machine(system.sysname, system.machine),
+        host=options.this_machine(),
         env=dict(os.environ),
         offline=offline,
         inputs=open_archive(inputs.absolute()) if inputs is not None else None,

@@ -52,13 +52,11 @@ def command(
     from builder.resolve import ResolveOptions
     from builder.store import Store
     from builder.update.run import Wish, apply, look
-    from bundles.platform import from_machine
 
-    system = os.uname()
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     resolving = ResolveOptions(
         store=Store(options.chosen_store(store_root)),
-        host=from_machine(system.sysname, system.machine),
+        host=options.this_machine(),
         env=dict(os.environ),
         now=int(time.time()),
         reach=options.chosen_reach(ca, plain, limit_rate, mirrors),

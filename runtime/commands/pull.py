@@ -87,22 +87,21 @@ def _from_registry(
     place: str, registries: Path | None, layout: "NodeLayout", asked: "Asked", progress: str
 ) -> "StageReport":
     from bundles.errors import UsageError
-    from bundles.platform import from_machine
     from bundles.registry.place import parse_place
+    from runtime import host
     from runtime.pullingbundle import From, pull_from
     from runtime.registries import read_private_registry
 
     parsed = parse_place(place)
     if not parsed.reference:
         raise UsageError("which tag or digest?", got=place, want="REGISTRY/REPOSITORY:TAG")
-    machine = os.uname()
     return pull_from(
         From(
             place=parsed,
             registries=read_private_registry(registries),
             layout=layout,
             asked=asked,
-            platform=from_machine(machine.sysname, machine.machine),
+            platform=host.platform(),
             now=int(time.time()),
             progress=_progress(progress),
             say=_say,
