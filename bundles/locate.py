@@ -5,7 +5,7 @@ from the blob to the content.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bundles.compare.layer import StoredLayer, opened_tar
@@ -178,7 +178,7 @@ def _frames(listed: Archive, layer: SealedLayer) -> Sequence[tuple[int, int]]:
 
 def _spots(
     archive: SealedArchive, listed: Archive, image: OpenedImage, number: int, wanted: Callable[[Member], bool]
-) -> Iterator[Spot]:
+) -> list[Spot]:
     """The wanted members of a layer; all of it is read, so that its digests are known to hold."""
     layer = image.layers[number]
     found: list[Spot] = []
@@ -204,7 +204,7 @@ def _spots(
                         sha256=Digest(body.hexdigest()),
                     )
                 )
-    yield from found
+    return found
 
 
 def stored_at(listed: Archive, layer: Digest, start: int, size: int) -> Stored:

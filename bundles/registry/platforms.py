@@ -134,16 +134,14 @@ def _joined(
     put = False
     if len(kept) == 1 and len(manifests) > 1:
         with contextlib.suppress(SealiftError):  # a registry may want all that an index lists
-            whole, put = _put_kept(registry, repository, tag, next(iter(kept.values())))
+            (only,) = kept.values()
+            put = put_manifest(registry, repository, only, tag)
+            whole = only
     if not kept or whole.digest not in kept:
         put = put_manifest(registry, repository, whole, tag)
     sent.manifests += put
     name = next(iter(images.values())).reference
     return Placed(reference=name, repository=repository, tag=tag, digest=whole.digest, sent=put)
-
-
-def _put_kept(registry: Registry, repository: Repository, tag: str, kept: Document) -> tuple[Document, bool]:
-    return kept, put_manifest(registry, repository, kept, tag)
 
 
 def _image_index(images: Mapping[Platform, BundleImage]) -> Document:
