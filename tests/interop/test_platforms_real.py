@@ -5,11 +5,14 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.facts.elf import elf_facts
+from tests.emulate.__main__ import missing, versions
+from tests.emulate.roots import roots_of
 from tests.support.elsewhere import contents
 from tests.support.emulated import QEMU, built_programs, emulated
 from tests.support.node import PROGRAMS
@@ -60,6 +63,19 @@ def test_a_bill_names_the_cross_compiler_and_the_linked_library_by_their_archite
     assert "pkg:deb/debian/libc6-dev@" in bill and "arch=arm64" in bill
     assert "aarch64" not in (bundles["amd64"] / "sbom.spdx.json").read_text()
     assert "aarch64" not in (bundles["amd64"] / "provenance.json").read_text()
+
+
+def test_each_program_says_the_same_on_both_machines_and_what_differs_is_told(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    here, there = (roots_of(bundles[name], tmp_path / name) for name in ("amd64", "arm64"))
+    assert [root.programs for root in there.values()] == [root.programs for root in here.values()] != [()]
+    assert not [*missing(here, there), *versions(here, there)]
+    (name, root), *_ = there.items()
+    (root.folder / root.programs[0]).write_bytes(b"no program")
+    (told,) = versions(here, there)
+    assert root.programs[0] in told and "here:" in told
+    assert [*missing(here, {**there, name: replace(root, programs=())})]
 
 
 def test_every_program_is_of_the_platform(programs: dict[str, Path]) -> None:
