@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from bundles import jsontext
@@ -90,7 +90,7 @@ def read_private_key(data: bytes, passphrase: Passphrase, *, where: object) -> P
 def _load(block: Block, password: bytes | None, where: object) -> PrivateKey:
     try:
         key = serialization.load_der_private_key(block.data, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError) as exc:  # the last: what OpenSSL alone can name
         if password is not None:
             raise FormatError("wrong passphrase, or a damaged key file", where=where) from exc
         raise FormatError("not a private key that can be read", where=where, want=KNOWN) from exc

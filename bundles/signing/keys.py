@@ -7,7 +7,7 @@ in base64 (`hint`).
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
@@ -142,7 +142,7 @@ def decode_public_key(block: Block, *, where: object) -> PublicKey:
     """A SubjectPublicKeyInfo -> PublicKey; raises FormatError as `read_public_key`."""
     try:
         key = serialization.load_der_public_key(block.data)
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except (ValueError, UnsupportedAlgorithm, InternalError) as exc:
         raise FormatError("not a public key that can be read", where=where, want=KNOWN) from exc
     public = _public_key(key, where)
     # Compressed points and explicit curves are the same key under another id: one spelling alone is taken.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -119,6 +119,7 @@ def read_chain(data: bytes, where: object) -> tuple[x509.Certificate, ...]:
         ValueError,
         TypeError,
         UnsupportedAlgorithm,
+        InternalError,
         x509.DuplicateExtension,
         x509.UnsupportedGeneralNameType,
     ) as exc:
@@ -130,7 +131,7 @@ def read_key(data: bytes, where: object) -> Key:
     """PEM without a password -> the first key, EC or RSA. Raises FormatError."""
     try:
         key = serialization.load_pem_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError) as exc:
         raise FormatError("not a private key in PEM", where=where) from exc
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise FormatError("not an EC or RSA key", where=where)
