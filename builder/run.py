@@ -3,14 +3,14 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.describe.receipts import SANDBOX
 from builder.errors import StepError
-from builder.executor import Failure, Outcome, Task, ThreadExecutor
+from builder.executor import Failure, Task, ThreadExecutor
 from builder.lock.model import Lock
 from builder.plan.graph import Plan, Row
 from builder.plan.model import Receipt
@@ -39,8 +39,10 @@ def run_missing(
     KeyboardInterrupt after the running programs have ended.
     """
     receipts = {name: found for name, row in plan.rows.items() if (found := _cached(options.store, row)) is not None}
-    seconds: dict[str, float] = {}
-    jobs = {job.step.name: job for job in plan.missing}
+    light = _run_light(plan, sandbox, options)
+    receipts |= light
+    seconds = dict.fromkeys(light, 0.0)
+    jobs = {job.step.name: job for job in plan.missing if job.step.name not in light}
 
     def work(name: str) -> None:
         context = _context(jobs[name], receipts, recipe, lock, platform, sandbox, options, plan.rows[name])
@@ -63,8 +65,29 @@ def run_missing(
     ]
     outcome = ThreadExecutor(options.jobs).run(tasks, work, options.cancel.cancel)
     if outcome.failures:
-        raise _failure(outcome)
+        raise _failure(outcome.failures)
     return receipts, seconds
+
+
+def _run_light(plan: Plan, sandbox: Sandbox, options: "BuildOptions") -> dict[str, Receipt]:
+    """The steps that take no time: all of them, also after a failure. Another process may do the same at once."""
+    receipts: dict[str, Receipt] = {}
+    failures: list[Failure] = []
+    with options.store.batch() as batch:
+        for job in plan.missing:
+            options.cancel.check()
+            if job.light is not None:
+                try:
+                    receipts[job.step.name] = found = _marked(job.light(options.store), sandbox)
+                except SealiftError as exc:
+                    failures.append(Failure(name=job.step.name, error=exc))
+                else:
+                    batch.finish(plan.rows[job.step.name].id, found)
+    if failures:
+        raise _failure(failures)
+    if receipts:
+        options.talk.say(f"checked the manifests and configurations of {len(receipts)} images")
+    return receipts
 
 
 def _run_once(job: Job, row: Row, context: Callable[[Path], StepContext], options: "BuildOptions") -> Receipt:
@@ -141,10 +164,10 @@ def _cached(store: Store, row: Row) -> Receipt | None:
     return store.receipt(row.id) if row.cached else None
 
 
-def _failure(outcome: Outcome) -> Exception:
+def _failure(all_of_them: Sequence[Failure]) -> Exception:
     """One error for all failures; work that was only called off because of another one is not named."""
-    real = [failure for failure in outcome.failures if not isinstance(failure.error, Cancelled)]
-    failures = real or list(outcome.failures)
+    real = [failure for failure in all_of_them if not isinstance(failure.error, Cancelled)]
+    failures = real or list(all_of_them)
     if len(failures) == 1:
         return failures[0].error
     texts = "\n".join(_text(failure) for failure in failures)

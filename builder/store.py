@@ -229,10 +229,16 @@ class Store:
 
     def write_receipt(self, step: Digest, receipt: Receipt) -> None:
         """Makes a step finished; its outputs must be in the store."""
-        for name, output in receipt.outputs.items():
-            if not self.has(output.digest, output.size):
-                raise MissingError(f"output {name} is not in the store", where=output.digest)
-        write_atomic(self.root / "steps" / f"{step.hex}.json", jsontext.encode_canonical(_receipt_to(receipt)))
+        for path, data in self.receipt_files({step: receipt}):
+            write_atomic(path, data)
+
+    def receipt_files(self, receipts: Mapping[Digest, Receipt]) -> Iterator[tuple[Path, bytes]]:
+        """Receipts of steps as files, for whoever writes them; raises MissingError for outputs not in the store."""
+        for step, receipt in receipts.items():
+            for name, output in receipt.outputs.items():
+                if not self.has(output.digest, output.size):
+                    raise MissingError(f"output {name} is not in the store", where=output.digest)
+            yield self.root / "steps" / f"{step.hex}.json", jsontext.encode_canonical(_receipt_to(receipt))
 
     # Work in progress
 

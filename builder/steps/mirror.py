@@ -10,6 +10,7 @@ from builder.plan.model import Output, Receipt, Step
 from builder.recipe.taken import MirrorImage
 from builder.steps.context import Job, StepContext
 from builder.steps.image import CONFIG, MANIFEST
+from builder.store import Store
 from bundles.platform import Platform
 from bundles.registry.documents import read_document, read_manifest
 
@@ -33,11 +34,15 @@ def describe(image: MirrorImage, locked: LockedImage) -> Job:
         seconds=1 + locked.size // _RATE,
         size=locked.size + sum(blob.size for blob in locked.documents),
     )
-    return Job(step=step, run=functools.partial(_run, image, locked))
+    return Job(step=step, run=functools.partial(_run, image, locked), light=functools.partial(_read, image, locked))
 
 
 def _run(image: MirrorImage, locked: LockedImage, context: StepContext) -> Receipt:
-    texts = {name: context.store.read(blob.digest) for name, blob in _documents(locked).items()}
+    return _read(image, locked, context.store)
+
+
+def _read(image: MirrorImage, locked: LockedImage, store: Store) -> Receipt:
+    texts = {name: store.read(blob.digest) for name, blob in _documents(locked).items()}
     where = image.source.name
     document = read_document(texts[MANIFEST], locked.manifest.type, where=where)
     manifest = read_manifest(document, where=where)

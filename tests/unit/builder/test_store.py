@@ -57,6 +57,20 @@ def test_what_is_put_in_a_batch_is_all_there_at_its_end_whoever_put_it_and_after
     assert not left_over(store)
 
 
+def test_receipts_of_a_batch_are_there_at_its_end_and_name_nothing_that_is_not(store: Store) -> None:
+    steps = [Digest.of(b"step %d" % number) for number in range(300)]
+    with store.batch() as batch:
+        for step in steps:
+            output = Output(digest=batch.put(step.hex.encode()), size=64)
+            batch.finish(step, Receipt(outputs={"it": output}, facts={"about": step.hex}))
+    for step in steps:
+        found = store.receipt(step)
+        assert found is not None and found.facts == {"about": step.hex}
+    with pytest.raises(MissingError), store.batch() as batch:
+        batch.finish(STEP, Receipt(outputs={"it": Output(digest=Digest.of(b"absent"), size=6)}))
+    assert store.receipt(STEP) is None and not left_over(store)
+
+
 def test_missing_content_is_named(store: Store) -> None:
     with pytest.raises(MissingError, match="sha256:"):
         store.open(STEP)
