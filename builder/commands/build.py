@@ -1,5 +1,6 @@
 """`sealift build`."""
 
+import contextlib
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ import click
 from builder import options
 
 if TYPE_CHECKING:
-    from builder.build import Built
+    from builder.build import BuildOptions, Built, Sources
     from bundles.signing.keys import Signer
     from bundles.talk import Progress
 
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
 @click.option("--output", type=options.FOLDER, metavar="DIR", help="Where the bundle's folder goes.")
 @click.option(
     "--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps and threads at once.  [default: processors]"
+)
+@click.option(
+    "--lock",
+    "anew",
+    is_flag=True,
+    help="First pin what moves, as `sealift lock` does: where there is no lock, or where the recipe asks for something "
+    "else.",
+)
+@click.option("--tags", is_flag=True, help="With --lock, as there: take mirrored images as their tags stand now.")
+@click.option(
+    "--same-version",
+    is_flag=True,
+    help="With --lock, as there: other content under the same version, mostly with --replace.",
 )
 @click.option("--offline", is_flag=True, help="Ask no network: fail at once when an input is missing.")
 @options.platform_option
@@ -63,6 +77,9 @@ def command(
     recipe: Path,
     output: Path | None,
     jobs: int | None,
+    anew: bool,
+    tags: bool,
+    same_version: bool,
     offline: bool,
     wanted: str | None,
     inputs: Path | None,
@@ -95,6 +112,9 @@ def command(
     stays in the store: after an error or an interrupt the same command goes on from there. With --sign the key is read
     first: a wrong passphrase is said before hours of work.
 
+    --lock is `sealift lock` and `sealift build` in one: what was asked for to lock is not asked for again. The lock is
+    written before anything is built; review it afterwards, like code.
+
     --check --against BUNDLE is for a second builder, who has the same recipe and lock: nothing is written, BUNDLE is
     compared byte for byte with what this machine builds, and with --sign or --signer it gets one signature more.
     """
@@ -120,29 +140,32 @@ def command(
         raise UsageError("nothing says what to do with it", want="--output DIR, or --check --against BUNDLE")
     if against is not None and not against.is_dir():
         raise UsageError("not a bundle's folder", where=against, hint="unpack it (it is a tar), sign, pack it again")
+    if anew and (offline or inputs is not None or against is not None):
+        raise UsageError("what is locked anew is asked for", want="--lock without --offline, --inputs, --against")
+    if (tags or same_version) and not anew:
+        raise UsageError("a build keeps to its lock", want="--lock, with --tags or --same-version")
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     try:
-        built = build_all(
-            recipe,
-            BuildOptions(
-                output=output or Path(),
-                store=Store(options.chosen_store(store_root)),
-                talk=talk,
-                host=options.this_machine(),
-                env=dict(os.environ),
-                jobs=jobs or default_jobs(),
-                offline=offline,
-                inputs=open_archive(inputs.absolute()) if inputs is not None else None,
-                require_sandbox=require_sandbox,
-                replace=replace,
-                check=check,
-                quick=quick,
-                policy=load_policy(policy) if policy is not None else None,
-                reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
-                against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
-            ),
-            wanted,
+        building = BuildOptions(
+            output=output or Path(),
+            store=Store(options.chosen_store(store_root)),
+            talk=talk,
+            host=options.this_machine(),
+            env=dict(os.environ),
+            jobs=jobs or default_jobs(),
+            offline=offline,
+            inputs=open_archive(inputs.absolute()) if inputs is not None else None,
+            require_sandbox=require_sandbox,
+            replace=replace,
+            check=check,
+            quick=quick,
+            policy=load_policy(policy) if policy is not None else None,
+            reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
+            against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
         )
+        with contextlib.ExitStack() as held:
+            sources = _locked(recipe, building, held, tags=tags, same_version=same_version) if anew else None
+            built = build_all(recipe, building, wanted, sources)
         if who is not None:
             _sign(built, who, talk.bytes)
     finally:
@@ -153,6 +176,28 @@ def command(
             click.echo(json.dumps(said | ({"platform": one.index.platform} if len(built) > 1 else {})))
     else:
         click.echo("\n".join(str(one.folder) for one in built))
+
+
+def _locked(
+    recipe: Path, building: "BuildOptions", held: contextlib.ExitStack, *, tags: bool, same_version: bool
+) -> "Sources":
+    """The recipe with its lock made anew; until `held` ends, the build asks by the connections that this one made."""
+    from builder.relock import relocked_to_build
+    from builder.resolve import ResolveOptions
+
+    held.enter_context(building.reach.kept(building.env))
+    resolving = ResolveOptions(
+        store=building.store,
+        host=building.host,
+        env=building.env,
+        now=int(time.time()),
+        same_version=same_version,
+        tags=tags,
+        reach=building.reach,
+        say=building.talk.say,
+        cancel=building.cancel,
+    )
+    return relocked_to_build(recipe, resolving).sources
 
 
 def _sign(built: Iterable["Built"], who: "Signer", progress: "Progress") -> None:

@@ -1,6 +1,5 @@
 """`sealift lock`."""
 
-import dataclasses
 import json
 import os
 import sys
@@ -51,11 +50,10 @@ def command(
 
     --check --inputs DIR asks nobody: it sees that the lock is this recipe's, and that the archive has all of it, whole.
     """
-    from builder.lock.difference import difference
-    from builder.lock.text import read_lock
     from builder.progress import make_talk
-    from builder.recipe.read import LOCK, read_recipe
-    from builder.resolve import ResolveOptions, resolve, write
+    from builder.recipe.read import LOCK
+    from builder.relock import relock
+    from builder.resolve import ResolveOptions
     from builder.store import Store
 
     if inputs is not None:
@@ -70,8 +68,6 @@ def command(
         said = {"lock": str(recipe_folder / LOCK), "inputs": str(inputs), "files": count}
         click.echo(json.dumps(said) if as_json else f"the lock and its {count} files in {inputs} are whole")
         return
-    recipe = read_recipe(recipe_folder)
-    old = read_lock(recipe_folder) if (recipe_folder / LOCK).exists() else None
     talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
     resolving = ResolveOptions(
         store=Store(options.chosen_store(store_root)),
@@ -85,23 +81,11 @@ def command(
         say=talk.say,
     )
     try:
-        with resolving.store.lock():  # a build that starts now must not tidy our folders away
-            resolution = resolve(recipe, old, resolving)
-    except BaseException:
-        resolving.cancel.cancel()
-        raise
+        changes = relock(recipe_folder, resolving).changes
     finally:
         talk.close()
-    if old is None:
-        changes = ["written anew"] if not check else ["there is no lock yet"]
-    else:
-        # A drift is content; the time of looking is none.
-        new = dataclasses.replace(resolution.lock, epoch=old.epoch) if check else resolution.lock
-        changes = difference(old, new)
-    if not check:
-        write(resolution, recipe_folder)
     if as_json:
-        click.echo(json.dumps({"lock": str(recipe_folder / LOCK), "changes": changes}, ensure_ascii=False))
+        click.echo(json.dumps({"lock": str(recipe_folder / LOCK), "changes": [*changes]}, ensure_ascii=False))
     elif not check:
         click.echo(
             "\n".join([*changes, str(recipe_folder / LOCK)]) if changes else f"unchanged: {recipe_folder / LOCK}"

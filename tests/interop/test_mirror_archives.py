@@ -144,6 +144,41 @@ def test_the_next_release_fetches_what_changed_alone(registry: Registry, slowlin
     assert changed.digest in {image.digest for image in index.decode(index_of(bundle)).images}
 
 
+def test_lock_and_build_in_one_ask_for_everything_once_and_give_the_bundle_of_the_two(
+    registry: Registry, slowline: Path, site: Path
+) -> None:
+    first = push(registry, "up/both", "v1", [BIG])
+    recipe = taking_recipe(site / "recipe", {"both": "mirror: docker.io/up/both:v1"})
+    with mirrorjob.line(registry, program=slowline) as line:
+        bundle = build(recipe, site / "out", line.host, "--lock")
+        assert line.told() | {"bytes": 0} == {
+            "requests": 3, "blobs": 2, "ranges": 0, "twice": 0, "bytes": 0, "cuts": 0, "probes": 0
+        }  # fmt: skip
+        text = (recipe / "lock.yaml").read_text()
+        assert build(recipe, site / "out", line.host, "--lock") == bundle and line.told()["requests"] == 0
+        build(recipe, site / "out", line.host, "--lock", "--tags")
+        assert line.told()["requests"] == 1 and (recipe / "lock.yaml").read_text() == text
+    assert index_of(build(recipe, site / "again", registry.host)) == index_of(bundle)
+    second = push(registry, "up/both", "v1", [layer({"a": b"two"})])
+    anew = ("build", recipe, "--output", site / "out", "--mirror", f"docker.io={registry.host}", "--lock", "--tags")
+    refused = sealift(*anew, "--replace")
+    assert refused.code == 2 and "the version stays" in refused.err
+    assert (recipe / "lock.yaml").read_text() == text and first.digest in digests(bundle)
+    assert second.digest in digests(Path(done(*anew, "--replace", "--same-version")))
+
+
+def digests(bundle: Path) -> set[Digest]:
+    return {image.digest for image in index.decode(index_of(bundle)).images}
+
+
+def test_a_build_that_may_ask_nobody_locks_nothing(registry: Registry, site: Path) -> None:
+    recipe = locked(site / "recipe", registry, "once")
+    for words in (("--lock", "--offline"), ("--lock", "--inputs", site), ("--tags",), ("--same-version",)):
+        refused = sealift("build", recipe, "--output", site / "out", *words)
+        assert refused.code == 2 and "--lock" in refused.err
+    assert not (site / "out").exists()
+
+
 def test_a_damaged_archive_of_the_store_gives_no_byte_to_another(registry: Registry, site: Path) -> None:
     push(registry, "up/damaged", "v1", [BIG])
     recipe = locked(site / "recipe", registry, "damaged")
