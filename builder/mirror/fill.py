@@ -4,11 +4,14 @@ Sizes and places of all blobs are known from the lock before one is fetched. Lay
 it arrives, gone on with where a cut or a killed build left it; or from a file that has them, hashed as they are copied.
 """
 
+import contextlib
 import hashlib
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from builder.mirror.follow import Follower
 from builder.mirror.kept import Place
@@ -25,7 +28,8 @@ from bundles.registry.protocol import Registry
 from bundles.sealed.layout import SealedLayout
 from bundles.talk import Progress
 
-WORKERS: Final = 8  # as many as a registry client has connections to one host
+WORKERS: Final = 8  # layers on their way at once: they fill a line, and memory
+_COPIES: Final = 2  # from one file of this machine to another: more wait for the file's lock in the kernel, spinning
 Check = Callable[[], None]
 
 
@@ -82,13 +86,14 @@ def fill(plan: Plan, sources: Sources, progress: Progress, check: Check, clock: 
     """
     with making(plan) as part:
         progress.begin(f"filling {plan.target.name}", sum(piece.size for piece in plan.pieces))
+        copying = threading.BoundedSemaphore(_COPIES)
 
         def one(piece: Piece, seat: Seat) -> None:
             def go_on() -> None:
                 seat.go_on()
                 check()
 
-            _fill_one(part, piece, sources, progress, go_on)
+            _fill_one(part, piece, sources, progress, go_on, copying)
             follower.whole(piece)
 
         # In the order of their places: so the hash of the whole follows close behind.
@@ -104,7 +109,10 @@ def fill(plan: Plan, sources: Sources, progress: Progress, check: Check, clock: 
     return Filled(sha256=sha256, waited=clock() - since)
 
 
-def _fill_one(part: PartFile, piece: Piece, sources: Sources, progress: Progress, check: Check) -> None:
+def _fill_one(
+    part: PartFile, piece: Piece, sources: Sources, progress: Progress, check: Check,
+    copying: contextlib.AbstractContextManager[Any],
+) -> None:  # fmt: skip
     def write(data: bytes, offset: int) -> None:
         part.write(data, piece.offset + offset)
         progress.advance(len(data))
@@ -113,7 +121,8 @@ def _fill_one(part: PartFile, piece: Piece, sources: Sources, progress: Progress
     remote = sources.remote.get(piece.digest)
     if local:
         try:
-            _copy(local, piece, write, check)
+            with copying:
+                _copy(local, piece, write, check)
             return
         except (FormatError, MissingError):
             if remote is None or sources.ask is None:
@@ -136,7 +145,9 @@ def _copy(places: Sequence[Place], piece: Piece, write: Callable[[bytes, int], N
 
 
 def read_places(places: Iterable[Place]) -> Iterator[bytes]:
-    """The bytes of places, one after the other."""
+    """The bytes of places, one after the other; the system need not keep them in memory for it."""
     for place in places:
         with os_errors(place.path), open_region(place.path) as whole:
             yield from whole.part(place.offset, place.size, str(place.path)).chunks(0, place.size)
+            # What was copied out of an old archive makes room for its copy: memory the machine has at hand.
+            os.posix_fadvise(whole.fd, place.offset, place.size, os.POSIX_FADV_DONTNEED)

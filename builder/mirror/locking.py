@@ -14,7 +14,7 @@ from builder.recipe.taken import MirrorImage
 from builder.store import Store
 from bundles.crew import Crew, Seat
 
-WORKERS: Final = 8  # as many as a registry client has connections to one host
+WORKERS: Final = 16  # as many as a registry client has connections to one host: documents are small, the way is long
 
 
 def lock_mirrored(

@@ -15,16 +15,16 @@ _SLICE: Final = 0.2  # seconds until a thread that was called off notices
 class Lanes:
     """For any thread."""
 
-    def __init__(self, most: int) -> None:
-        """`most` requests to one host; where it begins as well."""
-        self._most = most
+    def __init__(self, most: int, first: int | None = None) -> None:
+        """`most` requests to one host, `first` to one that has not said yet that it can bear more; None: as many."""
+        self._most, self._first = most, first or most
         self._change = threading.Condition()
         self._hosts: dict[str, _Host] = {}
 
     def enter(self, origin: str, check: Check) -> "Lane":
         """Waits until one more request to this host may be sent; `check` raises when it is called off."""
         with self._change:
-            host = self._hosts.setdefault(origin, _Host(self._most))
+            host = self._hosts.setdefault(origin, _Host(self._first))
             while host.used >= host.limit:
                 check()
                 self._change.wait(_SLICE)
@@ -34,7 +34,7 @@ class Lanes:
     def limit(self, origin: str) -> int:
         """How many there may be now."""
         host = self._hosts.get(origin)
-        return host.limit if host else self._most
+        return host.limit if host else self._first
 
 
 class _Host:
@@ -60,10 +60,14 @@ class Lane:
                 self._host.good = 0
 
     def good(self) -> None:
-        """It answered; after as many good answers as there may be requests, there may be one more."""
+        """It answered; after as many good answers as there may be requests, there may be one more.
+
+        One more for each, to a host that was never busy (TCP's slow start).
+        """
         with self._change:
             self._host.good += 1
-            if self._host.good >= self._host.limit and self._host.limit < self._most:
+            enough = self._host.good >= self._host.limit or not self._host.cuts
+            if enough and self._host.limit < self._most:
                 self._host.limit += 1
                 self._host.good = 0
                 self._change.notify_all()

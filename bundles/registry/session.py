@@ -15,7 +15,7 @@ from bundles.registry.lanes import Lanes
 from bundles.registry.place import Endpoint
 from bundles.registry.timing import Timing
 from bundles.registry.tokens import PULL, Tokens, TokenServerBusy
-from bundles.registry.transport import CONNECTIONS, Answer, Transport
+from bundles.registry.transport import CONNECTIONS, FIRST, Answer, Transport
 from bundles.registry.wire import Body, Broken, Check
 
 _MAX_ERROR: Final = 64 << 10  # bytes of an error's body
@@ -84,7 +84,7 @@ class Session:
         self._lock = threading.Lock()
         self._held: dict[str, float] = {}  # origin -> when it may be asked again
         self._answered: set[str] = set()
-        self._lanes = Lanes(CONNECTIONS)
+        self._lanes = Lanes(CONNECTIONS, FIRST)
 
     def patience(self, url: str, where: object, check: Check, tries: int = retry.TRIES) -> Patience:
         """For one piece of work at the host of `url`; `tries` that may fail one after the other."""

@@ -21,7 +21,8 @@ from bundles.registry.proxies import proxy_for
 from bundles.registry.tls import tls_broken, tls_context
 from bundles.registry.wire import Body, Broken, HostTls, Wire
 
-CONNECTIONS: Final = 8  # to one host
+CONNECTIONS: Final = 16  # to one host; layers, which fill a line, use half of them
+FIRST: Final = 8  # before the host has answered
 CHUNK: Final = 1 << 18  # bytes
 _REDIRECTS: Final = 5
 _MOVED: Final = (301, 302, 303, 307, 308)

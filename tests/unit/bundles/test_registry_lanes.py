@@ -27,6 +27,20 @@ def test_a_busy_answer_halves_and_good_ones_bring_it_back_one_by_one() -> None:
     assert seen[-1] == 7 and sorted(seen) == seen
 
 
+def test_a_host_that_answers_well_from_the_beginning_gets_more_soon_and_once_it_was_busy_slowly() -> None:
+    lanes = Lanes(16, 8)
+    assert lanes.limit("a") == 8
+    for _ in range(8):
+        lane = lanes.enter("a", no_check)
+        lane.good()
+        lane.leave()
+    assert lanes.limit("a") == 16
+    lanes.enter("a", no_check).busy()
+    for _ in range(7):
+        lanes.enter("a", no_check).good()
+    assert lanes.limit("a") == 8
+
+
 def test_answers_to_what_was_sent_before_the_last_cut_cut_no_more() -> None:
     lanes = Lanes(8)
     sent = [lanes.enter("a", no_check) for _ in range(8)]
