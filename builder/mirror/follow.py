@@ -1,6 +1,7 @@
 """The sha256 of a file while it is filled: hashed as far as it is whole, and flushed, while others wait for bytes."""
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,7 +64,7 @@ class Follower:
 
     def _run(self) -> Digest:
         found, at, flushed = hashlib.sha256(), 0, 0
-        for end in [*map(self._await, self._pieces), self._part.plan.size]:
+        for end in itertools.chain(map(self._await, self._pieces), [self._part.plan.size]):  # not all at first
             for data in self._part.read(at, end - at):
                 found.update(data)
             at = end
