@@ -1,9 +1,11 @@
 """Options that several verbs share, with one wording."""
 
+import contextlib
+import functools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +14,7 @@ import click
 from bundles.talk import PROGRESS_MODES, Progress, make_progress
 
 if TYPE_CHECKING:
+    from builder.progress import BuildTalk
     from builder.reach import Reach
     from bundles.platform import Platform
 
@@ -133,6 +136,18 @@ def mirror_option(function: F) -> F:
     )(function)
 
 
+def reach_options(function: F) -> F:
+    """`registry_flags` and `mirror_option`; the command gets them as one value, `reach`."""
+
+    @functools.wraps(function)
+    def gathered(
+        *, ca: tuple[Path, ...], plain: bool | None, limit_rate: str | None, mirrors: tuple[str, ...], **others: Any
+    ) -> Any:
+        return function(reach=chosen_reach(ca, plain, limit_rate, mirrors), **others)
+
+    return registry_flags(mirror_option(gathered))  # type: ignore[return-value] # click calls it with its own words
+
+
 def chosen_reach(ca: tuple[Path, ...], plain: bool | None, limit_rate: str | None, mirrors: tuple[str, ...]) -> "Reach":
     """`registry_flags` and `mirror_option` as a value."""
     from builder.reach import Reach
@@ -146,6 +161,18 @@ def this_machine() -> "Platform":
 
     system = os.uname()
     return from_machine(system.sysname, system.machine)
+
+
+@contextlib.contextmanager
+def talking(mode: str) -> Iterator["BuildTalk"]:
+    """Work is told on stderr, as `--progress` says."""
+    from builder.progress import make_talk
+
+    talk = make_talk(mode, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
+    try:
+        yield talk
+    finally:
+        talk.close()
 
 
 def byte_progress(mode: str) -> Progress:

@@ -45,6 +45,15 @@ class Cancel:
         self._groups: set[int] = set()
         self._on = False
 
+    @contextlib.contextmanager
+    def on_failure(self) -> Iterator[None]:
+        """Calls everything off when what is inside fails or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.cancel()
+            raise
+
     @property
     def cancelled(self) -> bool:
         """Whether `cancel` was called."""

@@ -2,13 +2,15 @@
 
 import json
 import os
-import sys
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
+
+if TYPE_CHECKING:
+    from builder.reach import Reach
 
 
 @click.command("fetch")
@@ -16,8 +18,7 @@ from builder import options
 @click.option("--to", "target", type=options.FOLDER, metavar="DIR", help="Write an input archive there, or add to it.")
 @options.inputs_option
 @click.option("--offline", is_flag=True, help="Ask no network: fail at once when something is missing.")
-@options.registry_flags
-@options.mirror_option
+@options.reach_options
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -27,10 +28,7 @@ def command(
     target: Path | None,
     inputs: Path | None,
     offline: bool,
-    ca: tuple[Path, ...],
-    plain: bool | None,
-    limit_rate: str | None,
-    mirrors: tuple[str, ...],
+    reach: "Reach",
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -46,28 +44,22 @@ def command(
     from builder.fetch import FetchOptions
     from builder.inputs.archive import open_archive
     from builder.inputs.fill import fill
-    from builder.progress import make_talk
     from builder.store import Store
     from bundles.talk import human_bytes
 
     sources = read_sources(recipe)
-    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
-    fetching = FetchOptions(
-        store=Store(options.chosen_store(store_root)),
-        host=options.this_machine(),
-        env=dict(os.environ),
-        offline=offline,
-        reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
-        inputs=open_archive(inputs.absolute()) if inputs is not None else None,
-        say=talk.say,
-    )
-    try:
-        done = fill(sources, target.absolute() if target is not None else None, fetching)
-    except BaseException:
-        fetching.cancel.cancel()
-        raise
-    finally:
-        talk.close()
+    with options.talking(progress) as talk:
+        fetching = FetchOptions(
+            store=Store(options.chosen_store(store_root)),
+            host=options.this_machine(),
+            env=dict(os.environ),
+            offline=offline,
+            reach=reach,
+            inputs=open_archive(inputs.absolute()) if inputs is not None else None,
+            say=talk.say,
+        )
+        with fetching.cancel.on_failure():
+            done = fill(sources, target.absolute() if target is not None else None, fetching)
     written = done.written
     if as_json:
         said: dict[str, object] = {"fetched": list(done.names)}

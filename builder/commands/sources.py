@@ -2,8 +2,6 @@
 
 import json
 import os
-import sys
-import time
 from pathlib import Path
 
 import click
@@ -42,29 +40,23 @@ def command(
     from builder.copyleft.of import of_bundle, of_recipe
     from builder.fetch import FetchOptions
     from builder.inputs.archive import open_archive
-    from builder.progress import make_talk
     from builder.recipe.keys import BUNDLE
     from builder.store import Store
     from bundles.talk import human_bytes
 
-    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
-    fetching = FetchOptions(
-        store=Store(options.chosen_store(store_root)),
-        host=options.this_machine(),
-        env=dict(os.environ),
-        offline=offline,
-        inputs=open_archive(inputs.absolute()) if inputs is not None else None,
-        say=talk.say,
-    )
-    try:
-        with fetching.store.lock():  # a build that starts now must not tidy our folders away
+    with options.talking(progress) as talk:
+        fetching = FetchOptions(
+            store=Store(options.chosen_store(store_root)),
+            host=options.this_machine(),
+            env=dict(os.environ),
+            offline=offline,
+            inputs=open_archive(inputs.absolute()) if inputs is not None else None,
+            say=talk.say,
+        )
+        # The store's lock: a build that starts now must not tidy our folders away.
+        with fetching.cancel.on_failure(), fetching.store.lock():
             wanted = of_recipe(what, fetching) if (what / BUNDLE).is_file() else of_bundle(what)
             done = collect(wanted, target.absolute(), fetching)
-    except BaseException:
-        fetching.cancel.cancel()
-        raise
-    finally:
-        talk.close()
     missing = [row.what for row in done.missing]
     if as_json:
         said = {"sources": str(target), "files": done.files, "bytes": done.size, "missing": missing}

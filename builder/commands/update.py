@@ -2,14 +2,17 @@
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
 from bundles.errors import SealiftError
+
+if TYPE_CHECKING:
+    from builder.reach import Reach
 
 
 @click.command("update")
@@ -20,8 +23,7 @@ from bundles.errors import SealiftError
     "--bundle-version", metavar="VERSION", default="", help="The bundle's next version.  [default: counted up]"
 )
 @click.option("--same-version", is_flag=True, help="Leave the bundle's version and sequence, while nobody has it.")
-@options.registry_flags
-@options.mirror_option
+@options.reach_options
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -32,10 +34,7 @@ def command(
     check: bool,
     bundle_version: str,
     same_version: bool,
-    ca: tuple[Path, ...],
-    plain: bool | None,
-    limit_rate: str | None,
-    mirrors: tuple[str, ...],
+    reach: "Reach",
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -48,30 +47,24 @@ def command(
     the versions change, comments and layout stay; the bundle gets its next version and sequence. What is pinned by a
     digest or an address alone (files of URLs) is not looked at: `sealift lock --check` shows drift.
     """
-    from builder.progress import make_talk
     from builder.resolve import ResolveOptions
     from builder.store import Store
     from builder.update.run import Wish, apply, look
 
-    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
-    resolving = ResolveOptions(
-        store=Store(options.chosen_store(store_root)),
-        host=options.this_machine(),
-        env=dict(os.environ),
-        now=int(time.time()),
-        reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
-        say=talk.say,
-    )
     wish = Wish(names=components, bundle=bundle_version, same_version=same_version)
-    try:
-        with resolving.store.lock():  # a build that starts now must not tidy our folders away
+    with options.talking(progress) as talk:
+        resolving = ResolveOptions(
+            store=Store(options.chosen_store(store_root)),
+            host=options.this_machine(),
+            env=dict(os.environ),
+            now=int(time.time()),
+            reach=reach,
+            say=talk.say,
+        )
+        # The store's lock: a build that starts now must not tidy our folders away.
+        with resolving.cancel.on_failure(), resolving.store.lock():
             found = look(recipe, wish, resolving)
             done = apply(recipe, found, wish, resolving) if found.anything and not check else None
-    except BaseException:
-        resolving.cancel.cancel()
-        raise
-    finally:
-        talk.close()
     newer = [*map(str, found.newer), *found.packages]
     if as_json:
         said = {"newer": newer, "elsewhere": list(found.elsewhere), "unknown": list(found.unknown)}
