@@ -167,8 +167,11 @@ def confirmed(spec: BundleSpec, against: Against, options: BuildOptions) -> Buil
 
 def read_sources(recipe_folder: Path) -> Sources:
     """Recipe and lock of a folder, the lock checked to be this recipe's; raises RecipeError with the difference."""
-    recipe = read_recipe(recipe_folder)
-    lock = read_lock(recipe_folder)
+    return sources_of(read_recipe(recipe_folder), read_lock(recipe_folder))
+
+
+def sources_of(recipe: Recipe, lock: Lock) -> Sources:
+    """The same of a recipe and a lock that are read already, or were made just now."""
     check_fresh(recipe, lock)
     return Sources(recipe=recipe, lock=lock, digest=Digest.of(format_lock(lock).encode()))
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,8 @@ import click
 from builder import options
 
 if TYPE_CHECKING:
-    from builder.build import BuildOptions, Built, Sources
+    from builder.build import Built, Sources
+    from builder.resolve import ResolveOptions
     from bundles.signing.keys import Signer
     from bundles.talk import Progress
 
@@ -118,15 +118,10 @@ def command(
     --check --against BUNDLE is for a second builder, who has the same recipe and lock: nothing is written, BUNDLE is
     compared byte for byte with what this machine builds, and with --sign or --signer it gets one signature more.
     """
-    from builder.against import Against
-    from builder.build import BuildOptions, default_jobs
-    from builder.builds import build_all
-    from builder.inputs.archive import open_archive
     from builder.memory import return_large_buffers
-    from builder.progress import make_talk
+    from builder.process import Cancel
     from builder.store import Store
     from bundles.errors import UsageError
-    from bundles.trust import load_policy
 
     return_large_buffers()
     who = None
@@ -144,14 +139,31 @@ def command(
         raise UsageError("what is locked anew is asked for", want="--lock without --offline, --inputs, --against")
     if (tags or same_version) and not anew:
         raise UsageError("a build keeps to its lock", want="--lock, with --tags or --same-version")
-    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
-    try:
+    reach, env, cancel = options.chosen_reach(ca, plain, limit_rate, mirrors), dict(os.environ), Cancel()
+    store, host = Store(options.chosen_store(store_root)), options.this_machine()
+    with options.talking(progress) as talk, contextlib.ExitStack() as held:
+        sources = None
+        if anew:
+            from builder.resolve import ResolveOptions
+
+            held.enter_context(reach.kept(env))  # the build goes on with the connections that locking made
+            resolving = ResolveOptions(
+                store=store, host=host, env=env, now=int(time.time()), tags=tags, same_version=same_version,
+                reach=reach, say=talk.say, cancel=cancel,
+            )  # fmt: skip
+            sources = _locked(recipe, resolving)
+        from builder.against import Against
+        from builder.build import BuildOptions, default_jobs
+        from builder.builds import build_all
+        from builder.inputs.archive import open_archive
+        from bundles.trust import load_policy
+
         building = BuildOptions(
             output=output or Path(),
-            store=Store(options.chosen_store(store_root)),
+            store=store,
             talk=talk,
-            host=options.this_machine(),
-            env=dict(os.environ),
+            host=host,
+            env=env,
             jobs=jobs or default_jobs(),
             offline=offline,
             inputs=open_archive(inputs.absolute()) if inputs is not None else None,
@@ -160,16 +172,13 @@ def command(
             check=check,
             quick=quick,
             policy=load_policy(policy) if policy is not None else None,
-            reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
+            reach=reach,
             against=Against(bundle=against.absolute(), other_builder=other_builder) if against else None,
+            cancel=cancel,
         )
-        with contextlib.ExitStack() as held:
-            sources = _locked(recipe, building, held, tags=tags, same_version=same_version) if anew else None
-            built = build_all(recipe, building, wanted, sources)
+        built = build_all(recipe, building, wanted, sources)
         if who is not None:
             _sign(built, who, talk.bytes)
-    finally:
-        talk.close()
     if as_json:
         for one in built:
             said = {"bundle": str(one.folder), "written": one.written, "version": one.index.version}
@@ -178,26 +187,15 @@ def command(
         click.echo("\n".join(str(one.folder) for one in built))
 
 
-def _locked(
-    recipe: Path, building: "BuildOptions", held: contextlib.ExitStack, *, tags: bool, same_version: bool
-) -> "Sources":
-    """The recipe with its lock made anew; until `held` ends, the build asks by the connections that this one made."""
-    from builder.relock import relocked_to_build
-    from builder.resolve import ResolveOptions
+def _locked(recipe: Path, resolving: "ResolveOptions") -> "Sources":
+    """The recipe with its lock made anew."""
+    from builder.build import sources_of
+    from builder.relock import relock
 
-    held.enter_context(building.reach.kept(building.env))
-    resolving = ResolveOptions(
-        store=building.store,
-        host=building.host,
-        env=building.env,
-        now=int(time.time()),
-        same_version=same_version,
-        tags=tags,
-        reach=building.reach,
-        say=building.talk.say,
-        cancel=building.cancel,
-    )
-    return relocked_to_build(recipe, resolving).sources
+    made = relock(recipe, resolving)
+    for line in made.changes:
+        resolving.say(f"lock: {line}")
+    return sources_of(made.recipe, made.lock)
 
 
 def _sign(built: Iterable["Built"], who: "Signer", progress: "Progress") -> None:

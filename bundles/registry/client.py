@@ -21,7 +21,6 @@ from bundles.registry.tokens import PUSH, Keys, Tokens
 from bundles.registry.transport import Transport
 from bundles.registry.upload import PIECE, Upload
 from bundles.registry.wire import Broken, Check, Wire
-from bundles.signing.images import referrers_tag
 
 T = TypeVar("T")
 MAX_REFERRERS: Final = 1024
@@ -207,6 +206,8 @@ class HttpRegistry:
 
     def _tagged_referrers(self, endpoint: Endpoint, digest: Digest, check: Check) -> list[RemoteDescriptor]:
         """The index under the tag that stands in for the API (distribution-spec, "Referrers Tag Schema")."""
+        from bundles.signing.images import referrers_tag  # with all of cryptography, which few pulls need
+
         tag = referrers_tag(digest)
         try:
             document = self._manifest(endpoint, tag, check)
