@@ -13,10 +13,9 @@ from bundles.talk import human_bytes
 def check_budget(spec: BundleSpec, budget: int | None, store: Store) -> None:
     """Raises SealiftError when the archives are larger than `budget` bytes; remembers the sizes of those that fit."""
     sizes = layer_sizes(spec)
-    total = sum(plan.layout.size for plan in plan_archives(spec))
     note = store.root / "sizes" / f"{spec.name}-{spec.flavour}-{spec.platform.dashed}.json"
     before = _read(note)
-    if budget is not None and total > budget:
+    if budget is not None and (total := sum(plan.layout.size for plan in plan_archives(spec))) > budget:
         raise SealiftError(
             "the bundle is larger than its budget",
             where=spec.folder_name,

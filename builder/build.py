@@ -189,7 +189,7 @@ def plan_build(
         jobs = make_jobs(
             sources.recipe, sources.lock, platform, tools, _sizes(sources.recipe, content_ids(jobs), found), machine
         )
-    return make_plan(jobs, found)
+    return replace(make_plan(jobs, found), receipts=found)
 
 
 def _machine(sources: Sources, platform: Platform, host: Platform | None, env: Mapping[str, str]) -> Machine | None:

@@ -109,7 +109,7 @@ def resolve(recipe: Recipe, old: Lock | None, options: ResolveOptions) -> Resolu
         images=images,
         image_sources=resolver.image_sources(),
     )
-    if old is not None and format_lock(lock) == format_lock(old):
+    if old is not None and (lock == old or format_lock(lock) == format_lock(old)):
         return Resolution(lock=old, changed=False, files=resolver.files)
     if old is not None and old.bundle == lock.bundle and not (options.same_version or options.refresh):
         raise RecipeError(

@@ -38,7 +38,9 @@ def run_missing(
     After the first failure nothing new is begun; all failures are shown. Raises StepError or SealiftError, or
     KeyboardInterrupt after the running programs have ended.
     """
-    receipts = {name: found for name, row in plan.rows.items() if (found := _cached(options.store, row)) is not None}
+    receipts = {
+        name: found for name, row in plan.rows.items() if (found := _cached(plan, options.store, row)) is not None
+    }
     light = _run_light(plan, sandbox, options)
     receipts |= light
     seconds = dict.fromkeys(light, 0.0)
@@ -160,8 +162,8 @@ def _context(
     return make
 
 
-def _cached(store: Store, row: Row) -> Receipt | None:
-    return store.receipt(row.id) if row.cached else None
+def _cached(plan: Plan, store: Store, row: Row) -> Receipt | None:
+    return plan.receipts.get(row.id) or store.receipt(row.id) if row.cached else None
 
 
 def _failure(all_of_them: Sequence[Failure]) -> Exception:

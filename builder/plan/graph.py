@@ -1,12 +1,12 @@
 """Recipe and lock -> the jobs of a build, and what is known about each before anything runs. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from builder.errors import RecipeError
 from builder.lock.model import Lock, LockedChart, LockedInput
-from builder.plan.model import Step, content_id
+from builder.plan.model import Receipt, Step, content_id
 from builder.recipe.elsewhere import ArchiveImage, EngineImage
 from builder.recipe.fetched import ImageFilesComponent, PublishedChart, UrlComponent
 from builder.recipe.model import (
@@ -69,10 +69,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All jobs in an order where needs come first, and their rows."""
+    """All jobs in an order where needs come first, and their rows; `receipts` by content id, where they were read."""
 
     jobs: tuple[Job, ...]
     rows: Mapping[str, Row]
+    receipts: Mapping[Digest, Receipt] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def missing(self) -> tuple[Job, ...]:

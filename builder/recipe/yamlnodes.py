@@ -25,6 +25,7 @@ _NUMBER = re.compile(
     r"|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?|\.(inf|Inf|INF)|\.(nan|NaN|NAN))"
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?")
+_NUMERIC = frozenset("+-.0123456789")  # what numbers and dates begin with
 _WORDS = {
     **dict.fromkeys(("y", "yes", "n", "no", "on", "off", "true", "false"), "a truth value"),
     **dict.fromkeys(("", "~", "null"), "nothing"),
@@ -65,6 +66,8 @@ def surprise(text: str) -> str:
     """What some YAML reader takes a plain scalar for when it is not simply text; "" when all agree on text."""
     if (word := _WORDS.get(text.lower())) is not None:
         return word
+    if text[:1] not in _NUMERIC:
+        return ""
     if _DATE.fullmatch(text):
         return "a date"
     if _NUMBER.fullmatch(text):
