@@ -29,7 +29,7 @@ class Batch:
     def __init__(self, store: "Store") -> None:
         """Nothing is put yet."""
         self._store = store
-        self._lock = threading.Lock()
+        self._lock, self._disk = threading.Lock(), threading.Lock()
         self._waiting: dict[Digest, bytes] = {}
         self._receipts: dict[Digest, Receipt] = {}
         self._size = 0
@@ -41,7 +41,9 @@ class Batch:
             if digest not in self._waiting:
                 self._waiting[digest] = data
                 self._size += len(data)
-            if self._size > _SIZE or len(self._waiting) >= _FILES:
+            enough = self._size > _SIZE or len(self._waiting) >= _FILES
+        if enough:  # others go on putting meanwhile
+            with self._disk:
                 self._flush_contents()
         return digest
 
@@ -49,22 +51,22 @@ class Batch:
         """Makes a step finished, at the latest with the batch; its outputs are in the store, or were put before."""
         with self._lock:
             self._receipts[step] = receipt
-            if len(self._receipts) >= _FILES:
-                self._flush()
+            enough = len(self._receipts) >= _FILES
+        if enough:
+            self.flush()
 
     def flush(self) -> None:
         """Returns when all is there."""
-        with self._lock:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._flush_contents()
-        receipts, self._receipts = self._receipts, {}
-        _keep(self._store, dict(self._store.receipt_files(receipts)), _RECEIPT_MODE)
+        with self._disk:
+            with self._lock:
+                receipts, self._receipts = self._receipts, {}
+            self._flush_contents()
+            _keep(self._store, dict(self._store.receipt_files(receipts)), _RECEIPT_MODE)
 
     def _flush_contents(self) -> None:
-        missing = {digest: data for digest, data in self._waiting.items() if not self._store.has(digest, len(data))}
-        self._waiting, self._size = {}, 0
+        with self._lock:
+            waiting, self._waiting, self._size = self._waiting, {}, 0
+        missing = {digest: data for digest, data in waiting.items() if not self._store.has(digest, len(data))}
         _keep(self._store, {self._store.path(digest): data for digest, data in missing.items()}, BLOB_MODE)
 
 
