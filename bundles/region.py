@@ -55,6 +55,19 @@ class Region:
             offset += len(data)
             yield data
 
+    def views(self, offset: int, count: int, buffer: bytearray) -> Iterator[memoryview]:
+        """The same bytes in pieces of the buffer's size; each is there until the next one is asked for."""
+        whole, end = memoryview(buffer), offset + count
+        if offset < 0 or count < 0 or end > self.size:
+            raise FormatError("truncated", where=self.where, got=f"{self.size} bytes", want=f"{end} bytes")
+        while offset < end:
+            with os_errors(self.where):
+                got = os.preadv(self.fd, [whole[: end - offset]], self.start + offset)
+            if not got:
+                raise FormatError("the file became shorter while it was read", where=self.where)
+            offset += got
+            yield whole[:got]
+
     def part(self, offset: int, size: int, where: str) -> "Region":
         """A region within this one, without its copy."""
         if offset < 0 or size < 0 or offset + size > self.size:

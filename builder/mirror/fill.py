@@ -30,6 +30,7 @@ from bundles.talk import Progress
 
 WORKERS: Final = 8  # layers on their way at once: they fill a line, and memory
 _COPIES: Final = 2  # from one file of this machine to another: more wait for the file's lock in the kernel, spinning
+_BUFFER: Final = 1 << 18  # bytes
 Check = Callable[[], None]
 
 
@@ -113,7 +114,7 @@ def _fill_one(
     part: PartFile, piece: Piece, sources: Sources, progress: Progress, check: Check,
     copying: contextlib.AbstractContextManager[Any],
 ) -> None:  # fmt: skip
-    def write(data: bytes, offset: int) -> None:
+    def write(data: bytes | memoryview, offset: int) -> None:
         part.write(data, piece.offset + offset)
         progress.advance(len(data))
 
@@ -131,7 +132,7 @@ def _fill_one(
     sources.ask().fetch(remote, piece.digest, piece.size, write, check, part.present(piece))
 
 
-def _copy(places: Sequence[Place], piece: Piece, write: Callable[[bytes, int], None], check: Check) -> None:
+def _copy(places: Sequence[Place], piece: Piece, write: Callable[[memoryview, int], None], check: Check) -> None:
     found, at = hashlib.sha256(), 0
     for data in read_places(places):
         check()
@@ -144,10 +145,11 @@ def _copy(places: Sequence[Place], piece: Piece, write: Callable[[bytes, int], N
         raise FormatError("stored content is not what it was", where=where, want=piece.digest, hint=hint)
 
 
-def read_places(places: Iterable[Place]) -> Iterator[bytes]:
+def read_places(places: Iterable[Place]) -> Iterator[memoryview]:
     """The bytes of places, one after the other; the system need not keep them in memory for it."""
+    buffer = bytearray(_BUFFER)
     for place in places:
         with os_errors(place.path), open_region(place.path) as whole:
-            yield from whole.part(place.offset, place.size, str(place.path)).chunks(0, place.size)
+            yield from whole.part(place.offset, place.size, str(place.path)).views(0, place.size, buffer)
             # What was copied out of an old archive makes room for its copy: memory the machine has at hand.
             os.posix_fadvise(whole.fd, place.offset, place.size, os.POSIX_FADV_DONTNEED)

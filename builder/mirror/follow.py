@@ -11,6 +11,7 @@ from typing import Final
 from bundles.digest import Digest
 from bundles.registry.parts import PartFile, Piece
 
+_BUFFER: Final = 1 << 18  # bytes
 _FLUSH: Final = 128 << 20  # bytes: so much is handed to the disk at a time
 
 
@@ -63,9 +64,9 @@ class Follower:
             each.result()
 
     def _run(self) -> Digest:
-        found, at, flushed = hashlib.sha256(), 0, 0
+        found, at, flushed, buffer = hashlib.sha256(), 0, 0, bytearray(_BUFFER)
         for end in itertools.chain(map(self._await, self._pieces), [self._part.plan.size]):  # not all at first
-            for data in self._part.read(at, end - at):
+            for data in self._part.read(at, end - at, buffer):
                 found.update(data)
             at = end
             if at - flushed >= _FLUSH and all(each.done() for each in self._flushes):

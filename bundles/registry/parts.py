@@ -52,7 +52,7 @@ class PartFile:
         """See `making`."""
         self.plan, self._fd = plan, fd
 
-    def write(self, data: bytes, offset: int) -> None:
+    def write(self, data: bytes | memoryview, offset: int) -> None:
         """Bytes at their place in the file."""
         with os_errors(self.plan.target):
             pwrite_all(self._fd, data, offset)
@@ -70,9 +70,9 @@ class PartFile:
             other.write(data, at)
             at += len(data)
 
-    def read(self, offset: int, size: int) -> Iterator[bytes]:
-        """What is there."""
-        return self._region().chunks(offset, size)
+    def read(self, offset: int, size: int, buffer: bytearray) -> Iterator[memoryview]:
+        """What is there, in pieces of the buffer's size; each until the next one is asked for."""
+        return self._region().views(offset, size, buffer)
 
     def flush(self) -> None:
         """Hands to the disk what is there so far."""
