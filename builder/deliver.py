@@ -7,6 +7,7 @@ the archives that have not changed of one that is replaced. One whose content di
 
 import contextlib
 import fcntl
+import functools
 import os
 import secrets
 from collections.abc import Iterator
@@ -152,9 +153,15 @@ def _other_content(folder: Path, got: str, want: str) -> RecipeError:
 
 def _index_of(folder: Path) -> BundleIndex | None:
     try:
-        return index.decode((folder / index.INDEX_NAME).read_bytes(), where=folder / index.INDEX_NAME)
+        return _decoded((folder / index.INDEX_NAME).read_bytes(), folder / index.INDEX_NAME)
     except (OSError, FormatError):
         return None
+
+
+@functools.lru_cache(maxsize=1)
+def _decoded(data: bytes, where: Path) -> BundleIndex:
+    """A build looks at the bundle that is there when it begins and when it delivers."""
+    return index.decode(data, where=where)
 
 
 @contextlib.contextmanager

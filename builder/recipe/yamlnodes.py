@@ -153,12 +153,14 @@ class _Builder:
             self.problem(line, "a % directive", "remove it")
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        line = _line(event)
+        line = event.start_mark.line + 1
         self.nodes += 1
         if depth > MAX_DEPTH:
             raise _TooMuchError(line, f"nested deeper than {MAX_DEPTH} levels")
         if self.nodes > MAX_NODES:
             raise _TooMuchError(line, f"more than {MAX_NODES} values")
+        if type(event) is yaml.ScalarEvent and event.anchor is None and event.tag is None:  # most are
+            return Scalar(event.value, event.style is None or event.style == "", line)
         if isinstance(event, yaml.AliasEvent):
             self.problem(line, f"an alias, *{event.anchor}", "write the value out")
             return Scalar("", False, line)
