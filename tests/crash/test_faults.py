@@ -9,6 +9,7 @@ from bundles.errors import SealiftError
 from bundles.files import atomic_writer, write_atomic
 from tests.support.faults import FAULTS, FEW, Fault, every_fault
 from tests.support.recording import recorded
+from tests.support.recording_batch import Batched
 from tests.support.recording_boot import Boot
 from tests.support.recording_build import Build, Pack
 from tests.support.recording_node import node_flows
@@ -25,6 +26,7 @@ FLOWS: dict[str, tuple[Callable[[Path], Flow], tuple[Fault, ...]]] = {
     "stage an upgrade": (NODE["stage an upgrade"], FEW),
     "extract an upgrade": (NODE["extract an upgrade"], FEW),
     "extract in place": (NODE["extract in place"], FAULTS),
+    "documents and receipts in one batch": (lambda home: Batched(home), FAULTS),
     "first start": (lambda home: Boot(home), FEW),
 }
 

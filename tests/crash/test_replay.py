@@ -12,6 +12,7 @@ from runtime.layout import NodeLayout
 from runtime.record import State, state_of
 from tests.support.disk_images import every_crash, materialise
 from tests.support.recording import unsynced
+from tests.support.recording_batch import Batched
 from tests.support.recording_boot import Boot
 from tests.support.recording_build import Build, Pack
 from tests.support.recording_inputs import Keep
@@ -24,6 +25,7 @@ FLOWS: dict[str, Callable[[Path], Flow]] = {
     "build in place of another": lambda home: Build(home, replace=True),
     "pack": lambda home: Pack(home),
     "fetch --to beside another release": lambda home: Keep(home),
+    "documents and receipts in one batch": lambda home: Batched(home),
     **node_flows(),
     "first start": lambda home: Boot(home),
 }

@@ -104,6 +104,20 @@ def test_tags_are_taken_as_they_are_now_when_that_is_asked_for_and_the_others_st
     assert "unchanged" in done("lock", recipe, "--tags") and (recipe / "lock.yaml").read_bytes() == held
 
 
+def test_every_image_whose_documents_are_damaged_in_the_store_is_named_at_once(registry: Registry, site: Path) -> None:
+    names = ("bad1", "good", "bad2")
+    pushed = {name: push(registry, f"up/{name}", "v1", [layer({name: b"x"})]) for name in names}
+    recipe = taking_recipe(site / "recipe", {name: f"mirror: {registry.host}/up/{name}:v1" for name in names})
+    done("lock", recipe)
+    for name in ("bad1", "bad2"):
+        path = site / "store/blobs/sha256" / pushed[name].digest.hex
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-1] + b" ")
+    refused = sealift("build", recipe, "--output", site / "out")
+    assert refused.code == 1 and "2 steps failed" in refused.err
+    assert "image bad1" in refused.err and "image bad2" in refused.err and "image good" not in refused.err
+
+
 def test_offline_names_what_the_store_lacks(registry: Registry, site: Path) -> None:
     push(registry, "up/absent", "v1", [layer({"a": b"absent"})])
     recipe = taking_recipe(site / "recipe", {"absent": f"mirror: {registry.host}/up/absent:v1"})
