@@ -302,9 +302,13 @@ def _sharing(options: BuildOptions) -> Iterator[None]:
 
 
 def _tidy(store: Store) -> None:
-    """Work that killed builds left goes, unless another build is at work."""
+    """What killed builds and replaced bundles left goes, unless another build is at work."""
     with contextlib.suppress(SealiftError), store.lock(exclusive=True, wait=False):
         store.tidy()
+        if len([*store.root.glob("archives/*.tar")]) > 1:
+            from builder.mirror.kept import KeptArchives
+
+            KeptArchives(store).drop_replaced()
 
 
 def _check_policy(lock: Lock, options: BuildOptions) -> None:

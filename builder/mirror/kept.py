@@ -114,6 +114,22 @@ class KeptArchives:
                 path.unlink()
         return Collected(files=len(doomed), size=size)
 
+    def drop_replaced(self) -> None:
+        """Removes archives that no bundle has any more and of which newer ones hold most: a mirror that is built every
+        night would fill the disk otherwise. What they alone hold is fetched again by who builds that old lock.
+
+        Call it only with the store to yourself.
+        """
+        newer: set[Digest] = set()
+        for archive in self.all():
+            again = sum(place.size for digest, place in archive.blobs.items() if digest in newer)
+            with os_errors(archive.path):
+                if 2 * again >= archive.size and archive.path.stat().st_nlink == 1:
+                    archive.path.unlink()
+                    archive.path.with_suffix(_NOTE).unlink()
+                    continue
+            newer |= archive.blobs.keys()
+
     def _read(self, path: Path) -> KeptArchive | None:
         note = path.with_suffix(_NOTE)
         try:

@@ -75,6 +75,25 @@ def test_a_layer_is_on_the_disk_once_in_the_archive_that_store_and_bundle_share(
     done("verify", bundle, "--insecure-no-signature")
 
 
+def test_an_archive_that_no_bundle_has_any_more_leaves_the_store_when_a_newer_one_holds_most_of_it(
+    registry: Registry, site: Path
+) -> None:
+    push(registry, "up/nightly", "v1", [BIG])
+    recipe, kept = locked(site / "recipe", registry, "nightly"), site / "store/archives"
+    first = build(recipe, site / "out", registry.host)
+    next_version(recipe, registry)
+    second = build(recipe, site / "out", registry.host)
+    content = (second / ARCHIVE).read_bytes()
+    build(recipe, site / "out", registry.host)
+    assert len([*kept.glob("*.tar")]) == 2  # both bundles are there
+    shutil.rmtree(first)
+    build(recipe, site / "out", registry.host)
+    (left,) = kept.glob("*.tar")
+    assert left.samefile(second / ARCHIVE) and len([*kept.iterdir()]) == 2
+    shutil.rmtree(second)
+    assert (build(recipe, site / "out", registry.host, "--offline") / ARCHIVE).read_bytes() == content
+
+
 def test_bodies_that_are_cut_are_gone_on_with_and_give_the_same_bytes(
     registry: Registry, slowline: Path, site: Path
 ) -> None:
