@@ -7,7 +7,7 @@ from builder.errors import StepError
 from builder.process import run
 from bundles.errors import MissingError, SealiftError
 from bundles.registry.authfiles import Keyring
-from bundles.registry.bandwidth import Bucket, parse_rate
+from bundles.registry.bandwidth import Bucket
 from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.mirrors import parse_mirrors
 from bundles.registry.timing import real_timing
@@ -23,18 +23,13 @@ def open_registry(
     ca: tuple[Path, ...] = (),
     plain: bool | None = None,
     mirrors: tuple[str, ...] = (),
-    limit_rate: str | None = None,
     bucket: Bucket | None = None,
 ) -> HttpRegistry:
-    """The client; the caller closes it. `bucket`: a cap shared with others, in place of `limit_rate`.
-
-    Raises UsageError for options that cannot be read.
-    """
+    """The client; the caller closes it. See `builder.reach`. Raises UsageError for mirrors that cannot be read."""
     settings = Settings(
         ways=parse_mirrors(mirrors, plain=plain),
         wire=Wire(ca_files=ca, env=env),
         keys=Keyring(env, lambda name, host: ask_helper(name, host, env)),
-        rate=parse_rate(limit_rate) if limit_rate else 0,
         bucket=bucket,
     )
     return HttpRegistry(settings, real_timing())

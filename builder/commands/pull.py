@@ -4,10 +4,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
+
+if TYPE_CHECKING:
+    from builder.reach import Reach
 
 
 @click.command("pull")
@@ -18,8 +22,7 @@ from builder import options
 @click.option(
     "--platform", "wanted", metavar="OS/ARCH", help="Of bundles for several platforms which.  [default: this machine's]"
 )
-@options.registry_flags
-@options.mirror_option
+@options.reach_options
 @options.progress_mode
 @options.json_flag
 @options.common
@@ -27,10 +30,7 @@ def command(
     place: str,
     output: Path,
     wanted: str | None,
-    ca: tuple[Path, ...],
-    plain: bool | None,
-    limit_rate: str | None,
-    mirrors: tuple[str, ...],
+    reach: "Reach",
     progress: str,
     as_json: bool,
 ) -> None:
@@ -39,7 +39,6 @@ def command(
     Every byte is checked against its digest, but nothing is trusted: `sealift verify` decides that. Interrupted, the
     same command goes on where it was.
     """
-    from builder.registry import open_registry
     from bundles.errors import UsageError
     from bundles.platform import Platform
     from bundles.registry.place import parse_place
@@ -50,11 +49,8 @@ def command(
     source = parse_place(place)
     if not source.reference:
         raise UsageError("which tag or digest?", got=place, want="REGISTRY/REPOSITORY:TAG")
-    registry = open_registry(os.environ, ca=ca, plain=plain, mirrors=mirrors, limit_rate=limit_rate)
-    try:
+    with reach.opened(os.environ) as registry:
         pulled = pull_bundle(registry, source, output.absolute(), options.byte_progress(progress), platform)
-    finally:
-        registry.close()
     if as_json:
         said = {"bundle": str(pulled.folder), "digest": str(pulled.digest), "bytes": pulled.size}
         click.echo(json.dumps(said | {"signatures": list(pulled.signatures), "was_there": pulled.was_there}))

@@ -44,7 +44,7 @@ def command(
     and podman: REGISTRY_AUTH_FILE, DOCKER_CONFIG, what their `login` wrote, credential helpers. The last line of stdout
     is what `sealift pull` takes.
     """
-    from builder.registry import open_registry
+    from builder.reach import Reach
     from bundles.errors import UsageError
     from bundles.registry.opened import opened_bundle
     from bundles.registry.place import is_loopback, parse_place, parse_prefix
@@ -57,21 +57,17 @@ def command(
     if target.digest is not None:
         raise UsageError("a push goes to a tag", got=place)
     prefix = parse_prefix(site) if site is not None else None
-    registry = open_registry(os.environ, ca=ca, plain=plain, limit_rate=limit_rate)
-    talk = options.byte_progress(progress)
-    try:
-        with contextlib.ExitStack() as held:
-            opened = [held.enter_context(opened_bundle(held.enter_context(open_source(one)))) for one in bundles]
-            sent = push_bundles(opened, registry, target.repository, target.tag, talk)
-            placed: list[Placed] = []
-            nodes = ""
-            if prefix is not None:
-                host, below = prefix
-                placed = push_images_of(opened, registry, host, below, sent.each, talk)
-                near = is_loopback(host) if plain is None else plain
-                nodes = site_registries(*opened, host=host, prefix=below, plain=near)
-    finally:
-        registry.close()
+    reach, talk = Reach(ca=ca, plain=plain, limit_rate=limit_rate), options.byte_progress(progress)
+    with reach.opened(os.environ) as registry, contextlib.ExitStack() as held:
+        opened = [held.enter_context(opened_bundle(held.enter_context(open_source(one)))) for one in bundles]
+        sent = push_bundles(opened, registry, target.repository, target.tag, talk)
+        placed: list[Placed] = []
+        nodes = ""
+        if prefix is not None:
+            host, below = prefix
+            placed = push_images_of(opened, registry, host, below, sent.each, talk)
+            near = is_loopback(host) if plain is None else plain
+            nodes = site_registries(*opened, host=host, prefix=below, plain=near)
     reference = f"{target.repository}:{sent.tag}"
     if as_json:
         images = {one.reference: f"{one.repository}:{one.tag}@{one.digest}" for one in placed}

@@ -29,15 +29,14 @@ _MAX_PAGES: Final = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """How registries are reached: ways to them, the wire, the user's credentials, bytes a second (0: no bound).
+    """How registries are reached: ways to them, the wire, the user's credentials.
 
-    `bucket`: a bound that is shared with other clients, in place of `rate`.
+    `bucket` bounds the bytes a second, for all who share it; without one there is no bound.
     """
 
     ways: Ways = field(default_factory=Ways)
     wire: Wire = field(default_factory=Wire)
     keys: Keys = field(default=lambda _: None)
-    rate: int = 0
     piece: int = PIECE
     bucket: Bucket | None = None
 
@@ -50,7 +49,7 @@ class HttpRegistry:
         self._ways = settings.ways
         self._transport = Transport(settings.wire)
         self.session = Session(self._transport, Tokens(self._transport, settings.keys, timing), timing)
-        bucket = settings.bucket or Bucket(settings.rate, timing.monotonic)
+        bucket = settings.bucket or Bucket(0, timing.monotonic)
         self._download = Download(self.session, bucket)
         self._upload = Upload(self.session, bucket, settings.piece)
 

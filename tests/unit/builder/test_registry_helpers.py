@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.registry import ask_helper, open_registry
+from builder.reach import Reach
+from builder.registry import ask_helper
 from bundles.errors import MissingError, SealiftError, UsageError
 
 
@@ -43,4 +44,4 @@ def test_a_helper_that_is_killed_shows_nothing_either(tmp_path: Path) -> None:
 def test_wrong_options_are_told_before_anything_is_asked() -> None:
     for wrong in ({"mirrors": ("x",)}, {"limit_rate": "fast"}):
         with pytest.raises(UsageError):
-            open_registry({}, **wrong)
+            Reach(**wrong)

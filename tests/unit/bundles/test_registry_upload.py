@@ -7,6 +7,7 @@ import pytest
 
 from bundles.digest import Digest
 from bundles.errors import SealiftError
+from bundles.registry.bandwidth import Bucket
 from bundles.registry.client import HttpRegistry, Settings
 from bundles.registry.credentials import Credentials
 from bundles.registry.place import Repository
@@ -146,6 +147,6 @@ def test_credentials_do_not_follow_an_upload_to_another_host(registry: FakeRegis
 
 def test_the_bytes_of_a_second_are_bounded(registry: FakeRegistry) -> None:
     clock = Clock()
-    with client(clock, Settings(rate=100_000)) as ours:
+    with client(clock, Settings(bucket=Bucket(100_000, clock.timing.monotonic))) as ours:
         assert push(ours, registry)
     assert 9 < sum(clock.slept) < 11
