@@ -14,6 +14,8 @@ from builder import options
 
 if TYPE_CHECKING:
     from builder.build import Built, Sources
+    from builder.passphrase import PassphraseSource
+    from builder.reach import Reach
     from builder.resolve import ResolveOptions
     from bundles.signing.keys import Signer
     from bundles.talk import Progress
@@ -67,8 +69,7 @@ if TYPE_CHECKING:
 @click.option("--public", type=options.PATH, metavar="PUB", help="With --signer: the public half of its key.")
 @click.option("--replace", is_flag=True, help="Put it in place of a bundle of the same version with other content.")
 @options.passphrase_flags
-@options.registry_flags
-@options.mirror_option
+@options.reach_options
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -96,10 +97,7 @@ def command(
     password_file: Path | None,
     password_fd: int | None,
     password_env: str | None,
-    ca: tuple[Path, ...],
-    plain: bool | None,
-    limit_rate: str | None,
-    mirrors: tuple[str, ...],
+    reach: "Reach",
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -121,26 +119,17 @@ def command(
     from builder.memory import return_large_buffers
     from builder.process import Cancel
     from builder.store import Store
-    from bundles.errors import UsageError
 
     return_large_buffers()
+    _refuse_contradictions(output, against, moving=anew, still=offline or inputs is not None, asks=tags or same_version)
     who = None
     if sign or signer or public:
         from builder.passphrase import PassphraseSource
-        from builder.signer import choose_signer
 
         passphrase = PassphraseSource(file=password_file, fd=password_fd, variable=password_env)
-        who = choose_signer(sign, signer, public, passphrase.asker(os.environ, what=str(sign)), os.environ)
-    if (output is None) == (against is None):
-        raise UsageError("nothing says what to do with it", want="--output DIR, or --check --against BUNDLE")
-    if against is not None and not against.is_dir():
-        raise UsageError("not a bundle's folder", where=against, hint="unpack it (it is a tar), sign, pack it again")
-    if anew and (offline or inputs is not None or against is not None):
-        raise UsageError("what is locked anew is asked for", want="--lock without --offline, --inputs, --against")
-    if (tags or same_version) and not anew:
-        raise UsageError("a build keeps to its lock", want="--lock, with --tags or --same-version")
-    reach, env, cancel = options.chosen_reach(ca, plain, limit_rate, mirrors), dict(os.environ), Cancel()
-    store, host = Store(options.chosen_store(store_root)), options.this_machine()
+        who = _signer(sign, signer, public, passphrase)
+    env, cancel, store = dict(os.environ), Cancel(), Store(options.chosen_store(store_root))
+    host = options.this_machine()
     with options.talking(progress) as talk, contextlib.ExitStack() as held:
         sources = None
         if anew:
@@ -185,6 +174,31 @@ def command(
             click.echo(json.dumps(said | ({"platform": one.index.platform} if len(built) > 1 else {})))
     else:
         click.echo("\n".join(str(one.folder) for one in built))
+
+
+def _refuse_contradictions(output: Path | None, against: Path | None, *, moving: bool, still: bool, asks: bool) -> None:
+    """Options that cannot be meant together. `moving`: --lock; `still`: what wants a lock that stays; `asks`: what
+    only locking can do.
+    """
+    from bundles.errors import UsageError
+
+    if (output is None) == (against is None):
+        raise UsageError("nothing says what to do with it", want="--output DIR, or --check --against BUNDLE")
+    if against is not None and not against.is_dir():
+        raise UsageError("not a bundle's folder", where=against, hint="unpack it (it is a tar), sign, pack it again")
+    if moving and (still or against is not None):
+        raise UsageError("what is locked anew is asked for", want="--lock without --offline, --inputs, --against")
+    if asks and not moving:
+        raise UsageError("a build keeps to its lock", want="--lock, with --tags or --same-version")
+
+
+def _signer(
+    sign: Path | None, signer: str | None, public: Path | None, passphrase: "PassphraseSource"
+) -> "Signer | None":
+    """The key or program that signs, asked for now."""
+    from builder.signer import choose_signer
+
+    return choose_signer(sign, signer, public, passphrase.asker(os.environ, what=str(sign)), os.environ)
 
 
 def _locked(recipe: Path, resolving: "ResolveOptions") -> "Sources":

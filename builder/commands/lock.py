@@ -2,14 +2,17 @@
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import options
 from bundles.errors import SealiftError, UsageError
+
+if TYPE_CHECKING:
+    from builder.reach import Reach
 
 
 @click.command("lock")
@@ -22,8 +25,7 @@ from bundles.errors import SealiftError, UsageError
     "--tags", is_flag=True, help="Ask registries what the tags of mirrored images stand for now; all else stays pinned."
 )
 @options.inputs_option
-@options.registry_flags
-@options.mirror_option
+@options.reach_options
 @options.store_option
 @options.progress_mode
 @options.json_flag
@@ -34,10 +36,7 @@ def command(
     same_version: bool,
     tags: bool,
     inputs: Path | None,
-    ca: tuple[Path, ...],
-    plain: bool | None,
-    limit_rate: str | None,
-    mirrors: tuple[str, ...],
+    reach: "Reach",
     store_root: Path | None,
     progress: str,
     as_json: bool,
@@ -50,7 +49,6 @@ def command(
 
     --check --inputs DIR asks nobody: it sees that the lock is this recipe's, and that the archive has all of it, whole.
     """
-    from builder.progress import make_talk
     from builder.recipe.read import LOCK
     from builder.relock import relock
     from builder.resolve import ResolveOptions
@@ -68,22 +66,19 @@ def command(
         said = {"lock": str(recipe_folder / LOCK), "inputs": str(inputs), "files": count}
         click.echo(json.dumps(said) if as_json else f"the lock and its {count} files in {inputs} are whole")
         return
-    talk = make_talk(progress, sys.stderr, time.monotonic)  # type: ignore[arg-type] # click checked the choice
-    resolving = ResolveOptions(
-        store=Store(options.chosen_store(store_root)),
-        host=options.this_machine(),
-        env=dict(os.environ),
-        now=int(time.time()),
-        refresh=check,
-        same_version=same_version,
-        tags=tags,
-        reach=options.chosen_reach(ca, plain, limit_rate, mirrors),
-        say=talk.say,
-    )
-    try:
+    with options.talking(progress) as talk:
+        resolving = ResolveOptions(
+            store=Store(options.chosen_store(store_root)),
+            host=options.this_machine(),
+            env=dict(os.environ),
+            now=int(time.time()),
+            refresh=check,
+            same_version=same_version,
+            tags=tags,
+            reach=reach,
+            say=talk.say,
+        )
         changes = relock(recipe_folder, resolving).changes
-    finally:
-        talk.close()
     if as_json:
         click.echo(json.dumps({"lock": str(recipe_folder / LOCK), "changes": [*changes]}, ensure_ascii=False))
     elif not check:
