@@ -61,7 +61,7 @@ def measure(bench: Bench) -> Iterable[Figure]:
 def _of_cold(ours: Sequence[Run], theirs: list[Sample], two: Run) -> Iterable[Figure]:
     run, crane = min(ours, key=lambda one: one.cost.seconds - one.waited), fastest(theirs)
     best, seconds = run.cost, run.cost.seconds - run.waited
-    passed, size = ours[-1].passed, ours[-1].archive.stat().st_size
+    passed, size = ours[-1].passed, ours[0].archive.stat().st_size
     yield Figure(
         what=f"{mirrorjob.IMAGES} images mirrored cold into one archive against crane, wall",
         value=seconds / crane.seconds, unit="x", reach="<=", bound=0.25,
