@@ -37,8 +37,11 @@ def parse(block: bytes, where: str) -> RawHeader:
     if stored != sum(block) - sum(block[148:156]) + 8 * 0x20:
         raise FormatError("tar header with a wrong checksum", where=where, got=repr(block[148:156]))
     name = _string(block[:100], "name", where)
-    # In GNU headers the prefix field holds times.
-    prefix = _string(block[345:500], "name prefix", where) if magic == _POSIX else b""
+    prefix = _string(block[345:500], "name prefix", where)
+    if prefix and magic == _GNU:
+        # Times to GNU tar; to Python a prefix of the name, to Go (archive/tar) one where the times are no numbers.
+        got = repr(prefix[:40])
+        raise FormatError("tar header with a name that readers take for two", where=where, got=got, want="zeros there")
     return RawHeader(
         name=prefix + b"/" + name if prefix else name,
         mode=_number(block[100:108], "mode", where) & 0o7777,

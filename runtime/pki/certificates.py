@@ -121,6 +121,7 @@ def read_chain(data: bytes, where: object) -> tuple[x509.Certificate, ...]:
         UnsupportedAlgorithm,
         InternalError,
         x509.DuplicateExtension,
+        x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
     ) as exc:
         raise FormatError(f"not a certificate in PEM: {exc}", where=where) from exc

@@ -132,6 +132,14 @@ MORE = table(
             "extension header too large",
         ),
         "GNU long name twice": (layers(tar(gnu_long(b"bin/a"), gnu_long(b"bin/b"), member("x", b"x"))), "two names"),
+        "GNU header with a prefix, which Go and Python read": (
+            layers(tar(GOOD, member("x", b"x", magic=b"ustar  \x00", prefix=b"etc"))),
+            "take for two",
+        ),
+        "GNU header with times, which Python reads as a prefix": (
+            layers(tar(GOOD, member("x", b"x", magic=b"ustar  \x00", prefix=b"14733030277"))),
+            "take for two",
+        ),
         "GNU multi-volume member": (layers(tar(GOOD, header("bin/m", typeflag=b"M"))), "unknown type"),
         "GNU dump folder": (layers(tar(GOOD, header("bin/m", typeflag=b"D"))), "unknown type"),
         "Solaris ACL header": (layers(tar(GOOD, header("bin/m", typeflag=b"A"))), "unknown type"),

@@ -29,6 +29,10 @@ TAR = table(
         "absolute link": (extra(symlink("x", "/etc/passwd")), "a link that leaves"),
         "sparse member of 1 TiB": (extra(pax({"GNU.sparse.realsize": str(1 << 40)}), member("x", b"x")), "sparse"),
         "old sparse member": (extra(header("x", typeflag=b"S")), "sparse"),
+        "manifest.json twice, by a prefix of a GNU header": (
+            extra(member("x", b"[]", magic=b"ustar  \x00", prefix=b"blobs")),
+            "take for two",
+        ),
         "manifest.json twice": (extra(member("manifest.json", b"[]")), "one name twice"),
         "manifest.json twice, once as a folder": (extra(folder("manifest.json")), "one name twice"),
         "manifest.json twice, by a PAX name": (
