@@ -90,19 +90,25 @@ def _table(plain: Any, name: str, where: object) -> dict[str, Any]:
     return found
 
 
+def basic_pair(text: str) -> tuple[str, str] | None:
+    """Base64 of USER:PASSWORD (RFC 7617, section 2) -> both; None for what is none. From anybody, of any characters."""
+    try:
+        user, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (user, password) if colon else None
+
+
 def _entry(entry: dict[str, Any], where: str) -> Credentials | None:
     words = {name: entry.get(name) or "" for name in ("auth", "username", "password", "identitytoken")}
     if not all(isinstance(word, str) for word in words.values()):
         raise FormatError("an entry with something other than text", where=where)
     user, password = words["username"], words["password"]
     if words["auth"]:
-        try:
-            user, colon, password = base64.b64decode(words["auth"], validate=True).decode().partition(":")
-        except ValueError:
-            raise FormatError("`auth` is not base64 of USER:PASSWORD", where=where) from None
-        if not colon:
+        pair = basic_pair(words["auth"])
+        if pair is None:
             raise FormatError("`auth` is not base64 of USER:PASSWORD", where=where)
-        password = password.rstrip("\x00")  # as docker does
+        user, password = pair[0], pair[1].rstrip("\x00")  # as docker does
     if words["identitytoken"]:
         return Credentials(user=user, identity=words["identitytoken"])
     return Credentials(user=user, password=password) if user else None  # `{}`: the helper has it

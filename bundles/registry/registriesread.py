@@ -4,7 +4,6 @@ Their documentation, "Private Registry Configuration"; rancher/wharfie pkg/regis
 cannot work (an unknown key, half a client certificate, a password without a user) is an error here.
 """
 
-import base64
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 from bundles.errors import FormatError, Problem, ProblemsError, SealiftError
 from bundles.registry import url as urls
-from bundles.registry.credentials import Credentials
+from bundles.registry.credentials import Credentials, basic_pair
 from bundles.registry.mirrors import ANY
 from bundles.registry.place import is_loopback
 from bundles.registry.registriesyaml import HostEntry, MirrorEntry, Registries, Rewrite
@@ -119,12 +118,11 @@ class _Reader:
         texts = self._texts(value, place, ("username", "password", "auth", "identity_token"))
         user, password = texts["username"], texts["password"]
         if texts["auth"]:
-            try:
-                user, colon, password = base64.b64decode(texts["auth"], validate=True).decode().partition(":")
-            except ValueError:
-                colon = ""
-            if not colon:
+            pair = basic_pair(texts["auth"])
+            if pair is None:
                 self.problem(place, "`auth` is not base64 of USER:PASSWORD")
+            else:
+                user, password = pair
         if texts["identity_token"]:
             return Credentials(user=user, identity=texts["identity_token"])
         if password and not user:

@@ -6,7 +6,6 @@ own address's places, for a bounded time, and nobody else's.
 """
 
 import asyncio
-import base64
 import contextlib
 import ipaddress
 import logging
@@ -23,6 +22,7 @@ from cryptography import x509
 
 from bundles.errors import FormatError, SealiftError
 from bundles.region import CHUNK
+from bundles.registry.credentials import basic_pair
 from bundles.source import open_source
 from runtime.supervisor import clocks
 from runtime.supervisor.bootstraps import BootstrapToken, Verdict, judge, split
@@ -344,11 +344,7 @@ def _basic(header: str) -> tuple[str, str]:
     scheme, _, text = header.partition(" ")
     if scheme.lower() != "basic":
         return "", ""
-    try:
-        user, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
-    except ValueError:
-        return "", ""
-    return (user, secret) if colon else ("", "")
+    return basic_pair(text.strip()) or ("", "")
 
 
 def _bearer(header: str) -> str:
