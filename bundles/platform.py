@@ -26,6 +26,14 @@ class Platform:
             raise FormatError("not a platform", got=repr(text[:80]), want="os/arch[/variant]")
         return cls(os=parts[0], architecture=parts[1], variant=parts[2] if len(parts) == 3 else "")
 
+    @classmethod
+    def told(cls, system: str, architecture: str, variant: str, *, where: str) -> "Platform":
+        """What an image's config says in three words; raises FormatError that names `where`."""
+        try:
+            return cls.parse("/".join(part for part in (system, architecture, variant) if part))
+        except FormatError as exc:
+            raise FormatError(exc.message, where=where, got=exc.got, want=exc.want) from exc
+
     def __str__(self) -> str:
         """`os/arch[/variant]`."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)

@@ -81,10 +81,7 @@ def read_config(data: bytes, where: str) -> tuple[Digest, Platform, list[Digest]
     config = jsontext.decode(data, _Config, where=where)
     if config.rootfs.type != "layers":
         raise FormatError("image config without a list of layers", where=where, got=repr(config.rootfs.type[:40]))
-    try:
-        platform = Platform.parse("/".join(part for part in (config.os, config.architecture, config.variant) if part))
-    except FormatError as exc:
-        raise FormatError(exc.message, where=where, got=exc.got, want=exc.want) from exc
+    platform = Platform.told(config.os, config.architecture, config.variant, where=where)
     return Digest.of(data), platform, config.rootfs.diff_ids
 
 

@@ -70,10 +70,7 @@ def _config(image: SealedImage, manifest: oci.Manifest) -> oci.ImageConfig:
     if told.media_type not in oci.CONFIGS or config.rootfs.type != "layers":
         got, want = f"{told.media_type}, {config.rootfs.type!a}", f"{' or '.join(oci.CONFIGS)}, 'layers'"
         raise FormatError("not the config of a container image", where=name, got=got, want=want)
-    try:
-        Platform.parse("/".join(part for part in (config.os, config.architecture, config.variant) if part))
-    except FormatError as exc:
-        raise FormatError(exc.message, where=f"{name} config", got=exc.got, want=exc.want) from exc
+    Platform.told(config.os, config.architecture, config.variant, where=f"{name} config")
     return config
 
 

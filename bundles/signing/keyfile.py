@@ -9,14 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from bundles import jsontext
 from bundles.errors import FormatError
 from bundles.signing import secretbox
 from bundles.signing.base64text import decode_base64, encode_base64
-from bundles.signing.keys import KNOWN, PrivateKey, private_key
+from bundles.signing.keys import KNOWN, UNREADABLE, PrivateKey, private_key
 from bundles.signing.pem import Block, read_blocks, write_block
 
 LABEL: Final = "ENCRYPTED SIGSTORE PRIVATE KEY"
@@ -90,7 +89,7 @@ def read_private_key(data: bytes, passphrase: Passphrase, *, where: object) -> P
 def _load(block: Block, password: bytes | None, where: object) -> PrivateKey:
     try:
         key = serialization.load_der_private_key(block.data, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError) as exc:  # the last: what OpenSSL alone can name
+    except UNREADABLE as exc:
         if password is not None:
             raise FormatError("wrong passphrase, or a damaged key file", where=where) from exc
         raise FormatError("not a private key that can be read", where=where, want=KNOWN) from exc

@@ -21,6 +21,8 @@ Algorithm = Literal["ecdsa-p256", "ed25519"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ecdsa-p256", "ed25519")
 KNOWN: Final = "ECDSA P-256 or Ed25519"
 PUBLIC_LABEL: Final = "PUBLIC KEY"
+# What the library raises for bytes that are no key; the last: what OpenSSL alone can name.
+UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, InternalError)
 _SHORT: Final = 16  # hex digits of an id that file names carry
 _ED25519_SIGNATURE: Final = 64
 _ED25519_P: Final = 2**255 - 19
@@ -142,7 +144,7 @@ def decode_public_key(block: Block, *, where: object) -> PublicKey:
     """A SubjectPublicKeyInfo -> PublicKey; raises FormatError as `read_public_key`."""
     try:
         key = serialization.load_der_public_key(block.data)
-    except (ValueError, UnsupportedAlgorithm, InternalError) as exc:
+    except UNREADABLE as exc:
         raise FormatError("not a public key that can be read", where=where, want=KNOWN) from exc
     public = _public_key(key, where)
     # Compressed points and explicit curves are the same key under another id: one spelling alone is taken.

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bundles.errors import FormatError
+from bundles.signing.keys import UNREADABLE
 from runtime.pki.plan import Authority, Leaf
 
 AUTHORITY_LIFE: Final = timedelta(days=3650)
@@ -116,10 +117,7 @@ def read_chain(data: bytes, where: object) -> tuple[x509.Certificate, ...]:
         for certificate in chain:  # the library parses these when they are asked for
             _ = (certificate.public_key(), certificate.subject, certificate.extensions, certificate.not_valid_after_utc)
     except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        InternalError,
+        *UNREADABLE,
         x509.DuplicateExtension,
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
@@ -132,7 +130,7 @@ def read_key(data: bytes, where: object) -> Key:
     """PEM without a password -> the first key, EC or RSA. Raises FormatError."""
     try:
         key = serialization.load_pem_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError) as exc:
+    except UNREADABLE as exc:
         raise FormatError("not a private key in PEM", where=where) from exc
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise FormatError("not an EC or RSA key", where=where)
