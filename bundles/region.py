@@ -42,9 +42,7 @@ class Region:
             data = os.pread(self.fd, count, self.start + offset)
         if len(data) < count:
             data = self._read_on(data, offset, count)
-        if self.copy_fd is not None:
-            with os_errors(self.copy_where):
-                pwrite_all(self.copy_fd, data, offset)
+        self._copied(data, offset)
         return data
 
     def chunks(self, offset: int, count: int) -> Iterator[bytes]:
@@ -65,8 +63,14 @@ class Region:
                 got = os.preadv(self.fd, [whole[: end - offset]], self.start + offset)
             if not got:
                 raise FormatError("the file became shorter while it was read", where=self.where)
+            self._copied(whole[:got], offset)
             offset += got
             yield whole[:got]
+
+    def _copied(self, data: bytes | memoryview, offset: int) -> None:
+        if self.copy_fd is not None:
+            with os_errors(self.copy_where):
+                pwrite_all(self.copy_fd, data, offset)
 
     def part(self, offset: int, size: int, where: str) -> "Region":
         """A region within this one, without its copy."""
