@@ -24,6 +24,7 @@ from builder.lock.perplatform import lock_for
 from builder.lock.text import format_lock, read_lock
 from builder.mirror.assembled import taken_image
 from builder.mirror.bring import bringer
+from builder.mirror.kept import KeptArchives
 from builder.plan.graph import Machine, Plan, content_ids, make_jobs, make_plan
 from builder.plan.model import Receipt
 from builder.platforms import refuse_other_machine, view
@@ -305,10 +306,7 @@ def _tidy(store: Store) -> None:
     """What killed builds and replaced bundles left goes, unless another build is at work."""
     with contextlib.suppress(SealiftError), store.lock(exclusive=True, wait=False):
         store.tidy()
-        if len([*store.root.glob("archives/*.tar")]) > 1:
-            from builder.mirror.kept import KeptArchives
-
-            KeptArchives(store).drop_replaced()
+        KeptArchives(store).drop_replaced()
 
 
 def _check_policy(lock: Lock, options: BuildOptions) -> None:

@@ -29,12 +29,9 @@ def relock(folder: Path, options: ResolveOptions) -> Relocked:
     """
     recipe = read_recipe(folder)
     old = read_lock(folder) if (folder / LOCK).exists() else None
-    try:
-        with options.store.lock():  # a build that starts now must not tidy our folders away
-            resolution = resolve(recipe, old, options)
-    except BaseException:
-        options.cancel.cancel()
-        raise
+    # The store's lock: a build that starts now must not tidy our folders away.
+    with options.cancel.on_failure(), options.store.lock():
+        resolution = resolve(recipe, old, options)
     if not options.refresh:
         write(resolution, folder)
     new = resolution.lock

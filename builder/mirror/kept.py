@@ -120,6 +120,8 @@ class KeptArchives:
 
         Call it only with the store to yourself.
         """
+        if len([*self._folder.glob(f"*{_TAR}")]) < 2:
+            return  # the newest stays: no note need be read
         newer: set[Digest] = set()
         for archive in self.all():
             again = sum(place.size for digest, place in archive.blobs.items() if digest in newer)
