@@ -10,10 +10,9 @@ from builder.facts.elf import elf_facts
 from bundles.framed import ZstdLayer
 from bundles.region import Region, open_region
 from bundles.sealed.read import OpenedImage, SealedLayer, read_sealed
-from tests.support.emulated import QEMU
+from tests.support.emulated import ARM64, QEMU
 from tests.support.node import PROGRAMS
 
-AARCH64: Final = 183  # e_machine of the ELF specification
 _LIBRARIES: Final = ("lib/", "usr/lib/")
 
 
@@ -54,10 +53,10 @@ def _root(region: Region, image: OpenedImage, folder: Path) -> Root:
     for layer in image.layers:
         _unpack(region, layer, folder)
     machine = image.platform.elf_machine
-    programs = tuple(path for path, found in sorted(_programs(folder)) if found == machine)
-    strange = [path for path, found in sorted(_programs(folder)) if found != machine]
+    programs = dict(sorted(_programs(folder)))
+    strange = [path for path, found in programs.items() if found != machine]
     assert not strange, f"{image.reference.name}: for another machine: {', '.join(strange)}"
-    return Root(folder=folder, programs=programs, foreign=machine == AARCH64)
+    return Root(folder=folder, programs=tuple(programs), foreign=machine == ARM64.elf_machine)
 
 
 def _unpack(region: Region, layer: SealedLayer, folder: Path) -> None:
