@@ -13,6 +13,7 @@ import io
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
@@ -132,6 +133,21 @@ def remove_if_abandoned(temp: Path) -> None:
                 os.unlink(temp)
     finally:
         os.close(fd)
+
+
+def unlink_large(path: Path) -> None:
+    """Removes a file's name now; a thread waits until the disk has taken its bytes back. OSErrors pass.
+
+    That takes some tenths of a second for a gigabyte, which nobody needs to wait for. A crash leaves nothing behind:
+    the kernel takes back what no name and no process holds (unlink(2)).
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.unlink(path)
+    except OSError:
+        os.close(fd)
+        raise
+    threading.Thread(target=os.close, args=(fd,), name="unlink").start()
 
 
 def _held_temp(temp: Path) -> tuple[Path, int]:

@@ -5,6 +5,7 @@ interrupted. This module is the only place of the runtime where an error becomes
 loaded inside the commands: `--help` answers at once.
 """
 
+import gc
 import io
 import json
 import os
@@ -309,4 +310,6 @@ def _tell_error(error: BaseException, arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The console script."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # the system takes it all back: to look for cycles first takes longer than many a command
+    sys.exit(code)

@@ -6,7 +6,6 @@ it arrives, gone on with where a cut or a killed build left it; or from a file t
 
 import contextlib
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from bundles.talk import Progress
 
 WORKERS: Final = 8  # layers on their way at once: they fill a line, and memory
 _COPIES: Final = 2  # from one file of this machine to another: more wait for the file's lock in the kernel, spinning
-_BUFFER: Final = 1 << 18  # bytes
+_BUFFER: Final = 1 << 19  # bytes
 Check = Callable[[], None]
 
 
@@ -151,5 +150,3 @@ def read_places(places: Iterable[Place]) -> Iterator[memoryview]:
     for place in places:
         with os_errors(place.path), open_region(place.path) as whole:
             yield from whole.part(place.offset, place.size, str(place.path)).views(0, place.size, buffer)
-            # What was copied out of an old archive makes room for its copy: memory the machine has at hand.
-            os.posix_fadvise(whole.fd, place.offset, place.size, os.POSIX_FADV_DONTNEED)

@@ -11,7 +11,7 @@ from typing import Final
 from bundles.digest import Digest
 from bundles.registry.parts import PartFile, Piece
 
-_BUFFER: Final = 1 << 18  # bytes
+_BUFFER: Final = 1 << 19  # bytes
 _FLUSH: Final = 128 << 20  # bytes: so much is handed to the disk at a time
 
 

@@ -17,7 +17,7 @@ from builder.store import Collected, Store
 from bundles import jsontext
 from bundles.digest import Digest
 from bundles.errors import FormatError
-from bundles.files import make_folders, os_errors, write_atomic
+from bundles.files import make_folders, os_errors, unlink_large, write_atomic
 from bundles.sealed.layout import SealedLayout
 from bundles.sealed.report import LayerReport
 from bundles.seen import READER
@@ -127,7 +127,7 @@ class KeptArchives:
             again = sum(place.size for digest, place in archive.blobs.items() if digest in newer)
             with os_errors(archive.path):
                 if 2 * again >= archive.size and archive.path.stat().st_nlink == 1:
-                    archive.path.unlink()
+                    unlink_large(archive.path)
                     archive.path.with_suffix(_NOTE).unlink()
                     continue
             newer |= archive.blobs.keys()
