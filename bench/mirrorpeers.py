@@ -1,5 +1,11 @@
-"""What others do with the mirror job: crane into a tarball, regsync into a layout and a tar; both keep a cache."""
+"""What others do with the mirror job: crane into a tarball, regsync into a layout and a tar, hauler into a haul.
 
+crane and regsync are built from their modules. hauler's module is on no proxy: it is measured where a program of that
+name is on the PATH.
+"""
+
+import shutil
+import sys
 from pathlib import Path
 
 from bench import mirrorjob
@@ -37,4 +43,31 @@ def regsync(bench: Bench, way: Line, layout: Path) -> Sample:
     steps = 'set -e; "$1" once -c "$2" -v error; tar -cf "$4" -C "$3" .'
     sample = bench.run(("sh", "-c", steps, "sh", program, settings, layout, archive))
     archive.unlink()
+    return sample
+
+
+def handmade(bench: Bench, way: Line) -> Sample:
+    """`bench/handmade/mirror.py`: the least that any program of our language takes for it."""
+    archive = bench.scratch / "handmade.tar"
+    sample = bench.run((sys.executable, "-m", "bench.handmade.mirror", way.host, archive), cwd=bench.root)
+    archive.unlink()
+    return sample
+
+
+def hauler(bench: Bench, way: Line) -> Sample | None:
+    """One process that fills a store and one that makes an archive of it; None where there is no hauler."""
+    program = shutil.which("hauler", path=bench.environment.get("PATH"))
+    if program is None:
+        return None
+    folder = bench.scratch / "hauler"
+    folder.mkdir()
+    images = folder / "images.txt"
+    images.write_text("".join(f"{way.host}/{mirrorjob.name(number)}:v1\n" for number in range(mirrorjob.IMAGES)))
+    steps = (
+        'set -e; "$1" store sync -p linux/amd64 --exclude-extras -i images.txt -s store; '
+        '"$1" store save -s store -f haul.tar.zst'
+    )
+    home = {"HAULER_DIR": str(folder), "HAULER_TEMP_DIR": str(folder)}
+    sample = bench.run(("sh", "-c", steps, "sh", program), cwd=folder, env=home)
+    shutil.rmtree(folder)
     return sample
