@@ -147,7 +147,10 @@ def unlink_large(path: Path) -> None:
     except OSError:
         os.close(fd)
         raise
-    threading.Thread(target=os.close, args=(fd,), name="unlink").start()
+    try:
+        threading.Thread(target=os.close, args=(fd,), name="unlink").start()
+    except RuntimeError:  # this machine gives no more threads: then we wait
+        os.close(fd)
 
 
 def _held_temp(temp: Path) -> tuple[Path, int]:

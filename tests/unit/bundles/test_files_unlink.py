@@ -46,6 +46,21 @@ def test_a_link_is_not_followed_and_a_folder_stays(tmp_path: Path) -> None:
     assert _open_files() == before
 
 
+def test_without_another_thread_it_waits_and_keeps_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    large = tmp_path / "large"
+    large.write_bytes(b"x")
+    before = _open_files()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        unlink_large(large)
+    assert (large.exists(), _open_files()) == (False, before)
+
+
 def _wait_for_unlinking() -> None:
     for thread in threading.enumerate():
         if thread.name == "unlink":
