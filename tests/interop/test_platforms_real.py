@@ -13,8 +13,9 @@ import pytest
 from builder.facts.elf import elf_facts
 from tests.emulate.__main__ import missing, versions
 from tests.emulate.roots import roots_of
+from tests.support.built import built_programs
 from tests.support.elsewhere import contents
-from tests.support.emulated import QEMU, built_programs, emulated
+from tests.support.emulated import ARM64, QEMU, emulated
 from tests.support.node import PROGRAMS
 from tests.support.published import layer, push, push_index, taking_recipe
 from tests.support.registry import running_registry
@@ -42,7 +43,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Programs for arm64: with C and BoringCrypto, without C, with a configure script, out of a package."""
     sealift("build", SEVERAL, "--platform", "linux/arm64", "--output", tmp_path_factory.mktemp("bundles"))
-    return built_programs(SEVERAL, tmp_path_factory.mktemp("programs"))
+    return built_programs(SEVERAL, tmp_path_factory.mktemp("programs"), ARM64)
 
 
 def test_each_platform_has_a_bundle_and_the_machines_own_is_told_last(bundles: dict[str, Path]) -> None:
