@@ -17,7 +17,7 @@ from builder.plan.model import Receipt
 from builder.process import Cancel, Cancelled
 from builder.recipe.model import Recipe
 from builder.sandbox import Sandbox
-from builder.steps.context import Job, StepContext
+from builder.steps.context import Job, LightJob, StepContext
 from builder.store import Store
 from builder.times import Times
 from bundles.errors import SealiftError
@@ -44,7 +44,7 @@ def run_missing(
     light = _run_light(plan, sandbox, options)
     receipts |= light
     seconds = dict.fromkeys(light, 0.0)
-    jobs = {job.step.name: job for job in plan.missing if job.step.name not in light}
+    jobs = {job.step.name: job for job in plan.missing if isinstance(job, Job)}
 
     def work(name: str) -> None:
         context = _context(jobs[name], receipts, recipe, lock, platform, sandbox, options, plan.rows[name])
@@ -77,14 +77,15 @@ def _run_light(plan: Plan, sandbox: Sandbox, options: "BuildOptions") -> dict[st
     failures: list[Failure] = []
     with options.store.batch() as batch:
         for job in plan.missing:
+            if not isinstance(job, LightJob):
+                continue
             options.cancel.check()
-            if job.light is not None:
-                try:
-                    receipts[job.step.name] = found = _marked(job.light(options.store), sandbox)
-                except SealiftError as exc:
-                    failures.append(Failure(name=job.step.name, error=exc))
-                else:
-                    batch.finish(plan.rows[job.step.name].id, found)
+            try:
+                receipts[job.step.name] = found = _marked(job.run(options.store), sandbox)
+            except SealiftError as exc:
+                failures.append(Failure(name=job.step.name, error=exc))
+            else:
+                batch.finish(plan.rows[job.step.name].id, found)
     if failures:
         raise _failure(failures)
     if receipts:

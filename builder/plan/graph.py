@@ -39,7 +39,7 @@ from builder.steps import (
     userland,
 )
 from builder.steps import mirror as mirrored
-from builder.steps.context import Job
+from builder.steps.context import Job, LightJob
 from bundles.digest import Digest
 from bundles.platform import Platform
 
@@ -71,12 +71,12 @@ class Row:
 class Plan:
     """All jobs in an order where needs come first, and their rows; `receipts` by content id, where they were read."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[Job | LightJob, ...]
     rows: Mapping[str, Row]
     receipts: Mapping[Digest, Receipt] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def missing(self) -> tuple[Job, ...]:
+    def missing(self) -> tuple[Job | LightJob, ...]:
         """Jobs that have to run."""
         return tuple(job for job in self.jobs if not self.rows[job.step.name].cached)
 
@@ -103,7 +103,7 @@ def make_jobs(
     tools: Mapping[str, Mapping[str, str]],
     sizes: Sizes = MappingProxyType({}),
     machine: Machine | None = None,
-) -> tuple[Job, ...]:
+) -> tuple[Job | LightJob, ...]:
     """The jobs of everything that the recipe's archives hold; `tools` by component name (see steps.tools).
 
     `sizes`: bytes of files, and of outputs that are built already; they make estimates better and decide nothing else.
@@ -116,7 +116,7 @@ def make_jobs(
     used |= {recipe.helm} if recipe.helm and machine is None else set()
     used |= {one.component for one in images if isinstance(one, ArchiveImage) and one.component}
     components = [component for component in recipe.components.values() if component.name in used]
-    jobs = [
+    jobs: list[Job | LightJob] = [
         _component_job(component, recipe, lock, platform, tools.get(component.name, {}), sizes)
         for component in components
     ]
@@ -142,7 +142,7 @@ def make_jobs(
     return tuple(jobs)
 
 
-def content_ids(jobs: Sequence[Job]) -> dict[str, Digest]:
+def content_ids(jobs: Sequence[Job | LightJob]) -> dict[str, Digest]:
     """Jobs, needs first -> content id by step name."""
     ids: dict[str, Digest] = {}
     for job in jobs:
@@ -150,7 +150,7 @@ def content_ids(jobs: Sequence[Job]) -> dict[str, Digest]:
     return ids
 
 
-def make_plan(jobs: Sequence[Job], cached: Iterable[Digest]) -> Plan:
+def make_plan(jobs: Sequence[Job | LightJob], cached: Iterable[Digest]) -> Plan:
     """Jobs and the content ids that the store has -> the plan."""
     known = set(cached)
     ids = content_ids(jobs)

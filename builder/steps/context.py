@@ -41,15 +41,23 @@ class Job:
     """A step and how it is run. Jobs of one `lane` run one after the other.
 
     `platform`: what it makes programs for, where that is not the bundle's: a program that this build itself runs.
-    `light`: the same in milliseconds, of what lies in the store alone, without a folder, a log or other steps: such
-    steps are done by the hundred, and the disk is waited for once for all of them.
     """
 
     step: Step
     run: Callable[[StepContext], Receipt]
-    light: Callable[[Store], Receipt] | None = None
     lane: str = ""
     platform: Platform | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LightJob:
+    """A step of milliseconds, of what lies in the store alone, without a folder, a log or other steps.
+
+    Such steps are done by the hundred, and the disk is waited for once for all of them.
+    """
+
+    step: Step
+    run: Callable[[Store], Receipt]
 
 
 def clean_environment(context: StepContext, **more: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from builder.lock.images import LockedBlob, LockedImage
 from builder.mirror.documents import check_config, check_kinds
 from builder.plan.model import Output, Receipt, Step
 from builder.recipe.taken import MirrorImage
-from builder.steps.context import Job, StepContext
+from builder.steps.context import LightJob
 from builder.steps.image import CONFIG, MANIFEST
 from builder.store import Store
 from bundles.platform import Platform
@@ -20,7 +20,7 @@ INDEX: Final = "index.json"
 _RATE: Final = 20_000_000  # bytes a second that a registry gives, for estimates
 
 
-def describe(image: MirrorImage, locked: LockedImage) -> Job:
+def describe(image: MirrorImage, locked: LockedImage) -> LightJob:
     """Image and what the lock pins of it -> its job, which needs no other. Pure."""
     step = Step(
         name=f"image {image.name}",
@@ -34,14 +34,10 @@ def describe(image: MirrorImage, locked: LockedImage) -> Job:
         seconds=1 + locked.size // _RATE,
         size=locked.size + sum(blob.size for blob in locked.documents),
     )
-    return Job(step=step, run=functools.partial(_run, image, locked), light=functools.partial(_read, image, locked))
+    return LightJob(step=step, run=functools.partial(_run, image, locked))
 
 
-def _run(image: MirrorImage, locked: LockedImage, context: StepContext) -> Receipt:
-    return _read(image, locked, context.store)
-
-
-def _read(image: MirrorImage, locked: LockedImage, store: Store) -> Receipt:
+def _run(image: MirrorImage, locked: LockedImage, store: Store) -> Receipt:
     texts = {name: store.read(blob.digest) for name, blob in _documents(locked).items()}
     where = image.source.name
     document = read_document(texts[MANIFEST], locked.manifest.type, where=where)

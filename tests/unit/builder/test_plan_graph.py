@@ -11,6 +11,7 @@ from builder.lock.text import read_lock
 from builder.plan.graph import Plan, content_ids, make_jobs, make_plan
 from builder.recipe.model import Recipe
 from builder.recipe.read import read_recipe
+from builder.steps.context import Job
 from bundles.digest import Digest
 from bundles.platform import Platform
 from tests.support.recipes import BUNDLE, COMPONENTS, IMAGES, tiny_recipe, write_lock
@@ -107,5 +108,5 @@ def test_the_plan_counts_only_what_is_missing(folder: Path) -> None:
 
 def test_layers_share_a_lane_so_that_compressors_are_not_held_twice(folder: Path) -> None:
     jobs = make_jobs(read_recipe(folder), read_lock(folder), AMD64, TOOLS)
-    lanes = {job.lane for job in jobs if job.step.kind == "layer"}
+    lanes = {job.lane for job in jobs if isinstance(job, Job) and job.step.kind == "layer"}
     assert len(lanes) == 1 and "" not in lanes

@@ -24,6 +24,7 @@ from builder.recipe.model import (
     Placement,
     Recipe,
 )
+from builder.steps.context import Job
 from builder.steps.debfile import DebEntry
 from builder.steps.tools import component_tools
 from bundles.digest import Digest
@@ -166,7 +167,7 @@ def test_charts_of_another_platforms_bundle_are_rendered_by_this_machines_helm()
     layers = (*own.images["one"].layers, (Placement(component="charts", output=None, folder=PurePosixPath("/charts")),))
     own = replace(own, images={"one": replace(own.images["one"], layers=layers)})  # type: ignore[arg-type]
     jobs = make_jobs(own, pinned, ARM64, component_tools(own, pinned, ARM64, {}), machine=machine)
-    steps = {job.step.name: job for job in jobs}
+    steps = {job.step.name: job for job in jobs if isinstance(job, Job)}
     crossed, here = steps["component go"], steps["component go for linux/amd64"]
     assert here.platform == AMD64 and crossed.platform is None
     assert steps["render web"].step.needs[0] == here.step.name
