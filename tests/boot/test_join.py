@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,16 +15,10 @@ from runtime.layout import DEFAULT_DATA_DIR
 from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
 from tests.support import crowd
-from tests.support.sites import Joined, held_ledger, site
+from tests.support.sites import Joined, site
 
 pytestmark = pytest.mark.real
 CROWD = 500
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with held_ledger(tmp_path) as own:
-        yield own
 
 
 def test_an_agent_without_a_bundle_joins_is_refused_and_comes_back_while_its_server_is_down(

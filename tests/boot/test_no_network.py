@@ -3,14 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runtime.prove.ledger import Ledger
 from tests.support.built import built_programs
-from tests.support.sites import SECONDS, Joined, held_ledger, site
+from tests.support.sites import SECONDS, Joined, site
 
 pytestmark = pytest.mark.real
 RECIPE = Path(__file__).resolve().parents[2] / "recipes/rke2-v1.34"
@@ -31,12 +30,6 @@ NETWORK = {
         {"type": "portmap", "capabilities": {"portMappings": True}},
     ],
 }
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with held_ledger(tmp_path) as own:
-        yield own
 
 
 def test_a_node_without_a_pod_network_says_so_until_the_site_s_own_is_there(

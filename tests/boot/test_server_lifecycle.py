@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,18 +29,12 @@ from runtime.prove.network import Port
 from runtime.stage import stage
 from tests.support import tars
 from tests.support.damage import flip
-from tests.support.sites import ENV, HIERARCHIES, NODE, held_ledger
+from tests.support.sites import ENV, HIERARCHIES, NODE
 
 pytestmark = pytest.mark.real
 SECONDS = 180.0
 SOCKET = Path("/run/k3s/containerd/containerd.sock")
 FLANNEL = "rke2-images-flannel.linux-amd64.tar"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with held_ledger(tmp_path) as own:
-        yield own
 
 
 @dataclass

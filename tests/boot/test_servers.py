@@ -5,7 +5,6 @@ import base64
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,11 @@ from runtime import admitted
 from runtime.layout import DEFAULT_DATA_DIR
 from runtime.prove.boot import host_layout
 from runtime.prove.ledger import Ledger
-from tests.support.sites import Joined, held_ledger, site
+from tests.support.sites import Joined, site
 
 pytestmark = pytest.mark.real
 PRIVATE = "the-words-of-a-secret-that-nobody-may-read-on-disk"
 PUBLIC = "the-words-of-a-config-map"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with held_ledger(tmp_path) as own:
-        yield own
 
 
 def test_servers_join_leave_and_come_back_from_a_snapshot_here_and_elsewhere(

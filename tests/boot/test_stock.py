@@ -5,7 +5,7 @@ way to import, its kubelet. And why there are two flavours: the classic containe
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,19 +19,13 @@ from runtime.prove.ledger import Ledger
 from runtime.prove.namespaces import Machine, start_switch
 from tests.interop.conftest import wharfie as wharfie
 from tests.support.gotools import go_tool
-from tests.support.sites import ENV, held_ledger, plugged
+from tests.support.sites import ENV, plugged
 from tests.support.stockshape import DATA
 
 pytestmark = pytest.mark.real
 SOCKET = "/run/k3s/containerd/containerd.sock"
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 180.0
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with held_ledger(tmp_path) as own:
-        yield own
 
 
 @pytest.fixture(scope="session")
