@@ -75,7 +75,9 @@ async def _nothing_of_it_came(node: Joined) -> None:
 
 
 async def _names(node: Joined, kind: str) -> set[str]:
-    return {each["metadata"]["name"] for each in await node.objects(kind, "-A")}
+    """Of all objects of a kind; none while the cluster does not know the kind yet."""
+    said = await node.kubectl("get", kind, "-A", "-o", "name", check=False)
+    return {line.rpartition("/")[2] for line in said.splitlines()}
 
 
 async def _runs(node: Joined, name: str) -> None:
