@@ -66,17 +66,17 @@ async def _told(node: Joined, words: str) -> None:
 async def _nothing_of_it_came(node: Joined) -> None:
     """Its images are there, as RKE2 imports whatever lies in agent/images; no chart asks for them."""
     end = time.monotonic() + SECONDS
-    while "rke2-coredns" not in (charts := await _names(node, "helmcharts.helm.cattle.io")):
+    while "rke2-coredns" not in (charts := await _charts(node)):
         assert time.monotonic() < end, charts
         await asyncio.sleep(0.5)
     assert charts.isdisjoint({"rke2-flannel", "rke2-traefik"})
-    sets = await _names(node, "daemonsets")
+    sets = [each["metadata"]["name"] for each in await node.objects("daemonsets", "-A")]
     assert not any("flannel" in name or "traefik" in name for name in sets)
 
 
-async def _names(node: Joined, kind: str) -> set[str]:
-    """Of all objects of a kind; none while the cluster does not know the kind yet."""
-    said = await node.kubectl("get", kind, "-A", "-o", "name", check=False)
+async def _charts(node: Joined) -> set[str]:
+    """The names of all; none while the cluster does not know yet what a HelmChart is."""
+    said = await node.kubectl("get", "helmcharts.helm.cattle.io", "-A", "-o", "name", check=False)
     return {line.rpartition("/")[2] for line in said.splitlines()}
 
 
