@@ -145,7 +145,7 @@ def _copy(places: Sequence[Place], piece: Piece, write: Callable[[memoryview, in
 
 
 def read_places(places: Iterable[Place]) -> Iterator[memoryview]:
-    """The bytes of places, one after the other; the system need not keep them in memory for it."""
+    """The bytes of places, one after the other; each piece is there until the next one is asked for."""
     buffer = bytearray(_BUFFER)
     for place in places:
         with os_errors(place.path), open_region(place.path) as whole:
